@@ -1,0 +1,15 @@
+"""The admin site in which every page lives: who may enter it at all."""
+
+from django.http import HttpRequest
+from unfold.sites import UnfoldAdminSite
+
+
+class Shell(UnfoldAdminSite):
+    site_url = None
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Staff of the platform, and everyone who has a place at some merchant."""
+        user = request.user
+        if not user.is_active or not user.is_authenticated:
+            return False
+        return user.is_staff or user.memberships.exists()

@@ -1,0 +1,8 @@
+"""Names this floor to Django."""
+
+from django.apps import AppConfig
+
+
+class ConnectionsConfig(AppConfig):
+    name = "connections"
+    verbose_name = "Connections"

@@ -1,0 +1,94 @@
+"""Leases and bells on one row: whose turn it is, and who has been called.
+
+Every lane (a KlaviyoAccount) and every inbox (a merchant's undispatched Events) is a `Lease` row. Work is found in the
+tables; a bell only says that looking is worth while. All times are the database's own clock, so that hosts whose clocks
+differ agree on who holds what.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import connection, models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from connections.models import Lease
+
+BELL_HOLDS = timedelta(seconds=5)  # an unanswered bell may be rung again after this
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A granted lease: `token` is the fencing token that guards every write of its holder."""
+
+    row: type[Lease]
+    pk: int
+    token: int
+
+
+def database_now() -> datetime:
+    """The database's clock, aware."""
+    if connection.vendor == "sqlite":
+        return timezone.now()  # one file, one host: the same clock
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def take(row: type[Lease], pk: int, *, holder: str, seconds: float) -> Turn | None:
+    """Take the lease of a row if it is free or ran out; None if somebody else holds it."""
+    now = database_now()
+    free = Q(leased_until=None) | Q(leased_until__lt=now)
+    with transaction.atomic():
+        taken = row.objects.filter(free, pk=pk).update(
+            lease_token=F("lease_token") + 1,
+            leased_until=now + timedelta(seconds=seconds),
+            lease_holder=holder,
+            served_at=now,
+        )
+        if not taken:
+            return None
+        return Turn(row, pk, row.objects.values_list("lease_token", flat=True).get(pk=pk))
+
+
+def renew(turn: Turn, *, seconds: float) -> bool:
+    """Hold on for `seconds` more; False if the lease was lost, and then nothing may be settled."""
+    return held(turn).update(leased_until=database_now() + timedelta(seconds=seconds)) == 1
+
+
+def release(turn: Turn) -> None:
+    """Give the turn back; a lease already lost is left alone."""
+    held(turn).update(leased_until=None, lease_holder="")
+
+
+def held(turn: Turn) -> models.QuerySet[Lease]:
+    """The row, as long as this turn still owns it: join it into every guarded write."""
+    return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=database_now())
+
+
+def ring(row: type[Lease], pk: int, task: str) -> bool:
+    """Ask the queue for `task` unless it has been asked already; True if this ring was the one.
+
+    Call it after the commit that made the work visible. If the queue cannot take the task the flag is unset again; the
+    clock finds the work in any case.
+    """
+    quiet = Q(rung_at=None) | Q(rung_at__lt=Now() - BELL_HOLDS)
+    if not row.objects.filter(quiet, pk=pk).update(rung_at=Now()):
+        return False
+    enqueued = False
+    try:
+        async_task(task, pk)
+        enqueued = True
+    finally:
+        if not enqueued:
+            row.objects.filter(pk=pk).update(rung_at=None)
+    return True
+
+
+def answer(row: type[Lease], pk: int) -> None:
+    """Clear the bell; look at the tables only after this has been committed."""
+    row.objects.filter(pk=pk).exclude(rung_at=None).update(rung_at=None)

@@ -1,0 +1,8 @@
+"""Names this floor to Django."""
+
+from django.apps import AppConfig
+
+
+class EventsConfig(AppConfig):
+    name = "events"
+    verbose_name = "Events"

@@ -1,0 +1,250 @@
+"""Floor 2: what was sent and what came back. Deliveries, Attempts, the bytes apart from the rows, and hourly counts.
+
+At the corridor's end: dispatch writes Deliveries, lanes settle them, and the Webhooks tab only reads.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from connections.models import Connection, KlaviyoAccount, Merchant
+from events.models import Customer, Event
+
+
+class Body(models.Model):
+    """The bytes of one message, stored once however often they are sent. `codec` names how they are packed.
+
+    Content is null once it expired or was erased; the row stays so that the tab can say so.
+    """
+
+    content = models.BinaryField(null=True)
+    codec = models.SmallIntegerField(default=0)
+    size = models.IntegerField(default=0)  # bytes as sent
+    expired_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.size} bytes"
+
+
+class Replay(models.Model):
+    """Many Deliveries sent again on purpose: what was chosen, by whom, why, and how far it is."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
+        STOPPED = "stopped", "Stopped"
+        DONE = "done", "Done"
+
+    merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="replays")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    reason = models.TextField()
+    selection = models.JSONField(default=dict)  # the filter, as the count was made from it
+    translates_anew = models.BooleanField(default=False)
+    includes_delivered = models.BooleanField(default=False)
+    backfill = models.BooleanField(null=True)  # null: on for what is older than a day
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
+    total = models.IntegerField(default=0)
+    queued = models.IntegerField(default=0)
+    cursor = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}"
+
+
+class Delivery(models.Model):
+    """One message owed to one Connection: a slim row with a state, its bytes in `body`."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
+        WAITING = "waiting", "Waiting"
+        DELIVERED = "delivered", "Accepted by Klaviyo"
+        FAILED = "failed", "Failed"
+        SKIPPED = "skipped", "Skipped"
+
+    OPEN = (State.QUEUED, State.SENDING, State.WAITING)
+
+    class Rank(models.IntegerChoices):
+        LIVE = 0, "live"
+        BACKLOG = 1, "backlog"
+        REPLAY = 2, "replay"
+
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="+", db_index=False)
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="deliveries", db_index=False)
+    account = models.ForeignKey(KlaviyoAccount, models.PROTECT, related_name="deliveries", db_index=False)
+    event = models.ForeignKey(Event, models.PROTECT, related_name="deliveries")
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="deliveries", db_index=False)
+    replay = models.ForeignKey(Replay, models.SET_NULL, null=True, related_name="deliveries")
+
+    metric = models.CharField(max_length=128, blank=True)  # "" is profile only
+    unique_id = models.CharField(max_length=255)
+    path = models.CharField(max_length=60, blank=True)  # "/api/events" or "/api/profile-import"
+    body = models.ForeignKey(Body, models.PROTECT, null=True, related_name="+", db_index=False)
+    draft = models.BinaryField(
+        null=True
+    )  # metric content fixed at arrival, while profile and body wait for the customer
+    email = models.CharField(max_length=254, blank=True)  # the profile it was first addressed to
+    order_id = models.CharField(max_length=50, blank=True)
+    notes = models.JSONField(default=list)  # what was left out or missing, in sentences
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    reason = models.CharField(max_length=40, blank=True)  # a code; webhooks_log.reasons has its sentence
+    detail = models.TextField(blank=True)
+    rank = models.SmallIntegerField(choices=Rank.choices, default=Rank.LIVE)
+    next_attempt_at = models.DateTimeField(null=True)  # due when this is past; null waits for something else than time
+    tries = models.SmallIntegerField(default=0)  # climbs the ladder
+    claims = models.SmallIntegerField(default=0)  # guards against rows that kill workers; zeroed by a settled answer
+    claim_token = models.BigIntegerField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    phone_dropped_at = models.DateTimeField(null=True)
+    backfill = models.BooleanField(default=False)
+    identity_only = models.BooleanField(default=False)  # history and replays do not touch the profile
+
+    happened_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    settled_at = models.DateTimeField(null=True)
+    attempt_count = models.SmallIntegerField(default=0)
+    http_status = models.SmallIntegerField(null=True)
+    duration_ms = models.IntegerField(null=True)
+    seen_at = models.DateTimeField(null=True)  # found at Klaviyo by read-back
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=("connection", "metric", "unique_id"), condition=~Q(state="skipped"), name="told_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "account", "rank", "next_attempt_at", "id", condition=Q(state__in=("queued", "waiting")), name="due"
+            ),
+            models.Index("account", "claim_token", condition=Q(state="sending"), name="claimed"),
+            models.Index(
+                "customer",
+                "connection",
+                "happened_at",
+                condition=Q(state__in=("queued", "sending", "waiting")),
+                name="open_of_customer",
+            ),
+            models.Index(F("customer"), F("id").desc(), name="delivery_by_customer"),
+            models.Index(F("merchant"), F("id").desc(), name="delivery_by_merchant"),
+            models.Index(F("merchant"), F("state"), F("id").desc(), name="delivery_by_state"),
+            models.Index(F("connection"), F("id").desc(), name="delivery_by_connection"),
+            models.Index("merchant", "order_id", condition=~Q(order_id=""), name="delivery_by_order"),
+            models.Index("merchant", "updated_at", name="delivery_by_change"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric or 'Profile'} {self.unique_id}"
+
+
+class Attempt(models.Model):
+    """One HTTP call made for a Delivery (or the note that one may have been made). Never edited once closed."""
+
+    class Kind(models.TextChoices):
+        SINGLE = "single", "One call"
+        BULK = "bulk", "Part of a bulk job"
+        INTERRUPTED = "interrupted", "Interrupted, outcome unknown"
+
+    delivery = models.ForeignKey(Delivery, models.PROTECT, related_name="attempts", db_index=False)
+    body = models.ForeignKey(Body, models.PROTECT, null=True, related_name="+", db_index=False)
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.SINGLE)
+    started_at = models.DateTimeField()
+    duration_ms = models.IntegerField(null=True)
+    status = models.SmallIntegerField(null=True)
+    verdict = models.CharField(max_length=40)  # a row of webhooks_log.verdicts
+    error = models.CharField(max_length=300, blank=True)  # why there was no answer
+    klaviyo_request_id = models.CharField(max_length=64, blank=True)
+    is_late = models.BooleanField(default=False)  # written by a drain that had lost its lease
+    without_phone = models.BooleanField(default=False)
+    job = models.CharField(max_length=64, blank=True)  # digest of the bulk job it went in
+    job_offset = models.IntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index("delivery", "id", name="attempt_by_delivery"),
+            models.Index("klaviyo_request_id", condition=~Q(klaviyo_request_id=""), name="attempt_by_klaviyo_request"),
+            models.Index("started_at", name="attempt_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status or self.kind} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+class AttemptContent(models.Model):
+    """Headers of both sides (key masked) and the answer's exact bytes, packed apart from the slim row."""
+
+    attempt = models.OneToOneField(Attempt, models.CASCADE, primary_key=True, related_name="content")
+    packed = models.BinaryField(null=True)
+    codec = models.SmallIntegerField(default=0)
+    expired_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"content of attempt {self.attempt_id}"
+
+
+class HourlyCount(models.Model):
+    """The roll-up behind charts: how many things of one kind happened in one hour."""
+
+    merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="+", db_index=False)
+    connection = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+", db_index=False)
+    metric = models.CharField(max_length=128, blank=True)
+    hour = models.DateTimeField()
+    outcome = models.CharField(max_length=20)  # received, delivered, failed, skipped, waiting, phone_dropped
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=("merchant", "hour", "outcome", "connection", "metric"),
+                condition=Q(connection__isnull=False),
+                name="one_count_per_hour",
+            ),
+            models.UniqueConstraint(
+                fields=("merchant", "hour", "outcome", "metric"),
+                condition=Q(connection=None),
+                name="one_count_per_hour_of_merchant",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.outcome} at {self.hour:%Y-%m-%d %H}"
+
+
+class Heartbeat(models.Model):
+    """When a part of the worker was last seen alive, by name."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    at = models.DateTimeField()
+    detail = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Note(models.Model):
+    """A remark on a customer or a Delivery, so that two people do not solve it twice."""
+
+    merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="+")
+    customer = models.ForeignKey(Customer, models.CASCADE, null=True, related_name="notes")
+    delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, related_name="remarks")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    author_name = models.CharField(max_length=150, blank=True)
+    text = models.TextField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="note_is_about_one_thing",
+                condition=Q(customer=None, delivery__isnull=False) | Q(customer__isnull=False, delivery=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:60]
