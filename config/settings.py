@@ -172,7 +172,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 Q_WORKERS = env.int("Q_WORKERS", default=2)
 Q_TIMEOUT_SECONDS = env.int("Q_TIMEOUT_SECONDS", default=120)
 Q_CLUSTER: dict[str, Any] = {
-    "name": "viaduct",
+    "name": env.str("QUEUE_NAME", default="viaduct"),
     "workers": Q_WORKERS,
     "timeout": Q_TIMEOUT_SECONDS,
     # A task's lock starts when it is fetched, not when it starts: `retry` must cover the tasks fetched before it.

@@ -1,0 +1,68 @@
+# Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-postgres lint audit format lock run-env dev-env clean
+
+PYTHON := .venv/bin/python
+TEST_PROCESSES ?= 2
+ARGS ?=
+# An environment that owes nothing to a developer's `.env` or database.
+PLAIN := ENV_FILE=/dev/null DEBUG=true DATABASE_URL=sqlite://:memory:
+# Tried by running each one: a version manager's shim may stand on the PATH and still fail.
+PYTHONS := python3.13 python3.12 python3.14 python3 python
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+run: run-env ## start everything on this machine: web, worker and a Klaviyo sandbox (PORT, SANDBOX_PORT)
+	@exec $(PYTHON) -m config.up
+
+test: dev-env ## the whole suite on SQLite (ARGS="tests/events -k phone" for a part)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+test-postgres: dev-env ## the whole suite on a private PostgreSQL and Redis
+	@$(PYTHON) -m tests.servers $(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+lint: dev-env ## format, style, types, migrations, secrets, known weaknesses of dependencies
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	$(PLAIN) .venv/bin/mypy
+	$(PLAIN) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) .ci/scan_secrets.py
+	@$(MAKE) --no-print-directory audit
+
+audit: dev-env
+	$(PYTHON) .ci/audit_dependencies.py
+
+format: dev-env ## write the style that lint asks for
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lock: dev-env ## write the lock files anew from pyproject.toml
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	.venv/bin/uv pip compile pyproject.toml -o requirements/run.txt $(LOCK)
+	.venv/bin/uv pip compile pyproject.toml --group dev -o requirements/dev.txt $(LOCK)
+LOCK := --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+
+clean: ## remove the virtual environment and what tools left (not .env, not the database)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis staticfiles
+
+# The stamp is a copy of the lock file, so that only a changed lock installs again.
+run-env: $(PYTHON)
+	@cmp -s requirements/run.txt .venv/run.txt || { echo "Installing what Viaduct runs on (once) …"; \
+	  $(INSTALL) -r requirements/run.txt && cp requirements/run.txt .venv/run.txt; }
+
+dev-env: $(PYTHON)
+	@cmp -s requirements/dev.txt .venv/dev.txt || { echo "Installing what the tests need (once) …"; \
+	  $(INSTALL) -r requirements/dev.txt && cp requirements/dev.txt .venv/dev.txt && cp requirements/run.txt .venv/run.txt; }
+
+$(PYTHON):
+	@IFS=:; for name in $$(echo "$(PYTHONS)" | tr ' ' ':'); do for folder in $$PATH; do \
+	  [ -x "$$folder/$$name" ] || continue; \
+	  found=$$("$$folder/$$name" -c 'import sys; print(sys.executable if sys.version_info >= (3, 12) else "")' 2>/dev/null); \
+	  [ -n "$$found" ] && break 2; \
+	done; done; \
+	[ -n "$$found" ] || { echo "Viaduct needs Python 3.12 or newer; none was found on the PATH."; exit 1; }; \
+	echo "Creating .venv with $$found …"; \
+	"$$found" -m venv --clear .venv || { rm -rf .venv; \
+	  echo "$$found cannot make a virtual environment. On Debian: apt-get install python3-venv"; exit 1; }

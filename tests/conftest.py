@@ -1,0 +1,93 @@
+"""What every test may ask for, and what the run says loudly when it had to leave something out."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tests.environment as environment
+from tests.servers import Postgres, RedisServer, is_missing
+
+LEFT_OUT = "LEFT OUT"
+LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A private PostgreSQL of this test process, with `stop()`, `kill()` and `start()` for faults."""
+    need("postgres")
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A private Redis of this test process, with `stop()`, `kill()` and `start()` for faults."""
+    need("redis-server")
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the machine's Chromium."""
+    need("chromium")
+    return next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
+
+
+def need(program: str) -> None:
+    """Goes on only if the machine has this program; else fails in CI, and elsewhere leaves the test out, loudly."""
+    if not is_missing(program):
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"{program} is not installed, and a CI run leaves nothing out (.ci/run installs it)")
+    pytest.skip(f"{LEFT_OUT}: {program} is not installed")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_loopback() -> Iterator[None]:
+    """No test reaches a machine other than this one."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK):
+            raise ConnectionRefusedError(f"a test may reach loopback only, not {address[0]}")
+        return connect(self, address)
+
+    socket.socket.connect = guarded
+    yield
+    socket.socket.connect = connect
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for the whole run: the processes of xdist inherit its name from the one that starts them."""
+    if not hasattr(config, "workerinput"):
+        os.environ["VIADUCT_TEST_FOLDER"] = str(environment.FOLDER)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(environment.FOLDER, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Benchmarks and soaks run when they are named, never with the suite."""
+    if any("bench" in str(argument) for argument in config.args):
+        return
+    bench = Path(__file__).parent / "bench"
+    items[:] = [item for item in items if bench not in item.path.parents]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says in plain sight which promises this run did not look at, and what to install."""
+    left_out = [report for report in terminalreporter.stats.get("skipped", []) if LEFT_OUT in str(report.longrepr)]
+    if not left_out:
+        return
+    programs = sorted({str(report.longrepr).rsplit(f"{LEFT_OUT}: ", 1)[1].split(" is ")[0] for report in left_out})
+    terminalreporter.section(f"{LEFT_OUT}: {len(left_out)} tests", sep="!", red=True, bold=True)
+    terminalreporter.line(f"Not on this machine: {', '.join(programs)}. What they show was NOT checked by this run.")
+    terminalreporter.line("On Debian: apt-get install chromium postgresql redis-server")
