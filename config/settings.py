@@ -238,7 +238,8 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"  # the admin's pop-ups are frames of its own
@@ -256,6 +257,15 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     }
 }
+
+# ── Demo: what `make run` sets up on one machine, and only there ─────────────────────────────────────────────────────
+PORT = env.int("PORT", default=8000)
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=8900)
+DEMO_API_KEY = env.str("DEMO_API_KEY", default="")
+DEMO_OUTLET_API_KEY = env.str("DEMO_OUTLET_API_KEY", default="")
+DEMO_MERCHANT_PASSWORD = env.str("DEMO_MERCHANT_PASSWORD", default="")
+DEMO_SUPPORT_PASSWORD = env.str("DEMO_SUPPORT_PASSWORD", default="")
+DEMO_SUPERUSER_PASSWORD = env.str("DEMO_SUPERUSER_PASSWORD", default="")
 
 # ── Words, time, files ───────────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en-us"
