@@ -12,6 +12,8 @@ import pytest
 import tests.environment as environment
 from tests.servers import Postgres, RedisServer, is_missing
 
+pytest_plugins = ["tests.twin"]
+
 LEFT_OUT = "LEFT OUT"
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 

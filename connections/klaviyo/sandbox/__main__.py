@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_run(options.port, options.until_input_ends))
     except OSError as no:
-        print(f"Klaviyo sandbox: port {options.port} cannot be opened: {no.strerror}.", file=sys.stderr)
+        sys.stderr.write(f"Klaviyo sandbox: port {options.port} cannot be opened: {no.strerror}.\n")
         return 1
     return 0
 
@@ -48,7 +48,8 @@ async def _run(port: int, until_input_ends: bool) -> None:
 
 
 def _announce(port: int) -> None:
-    print(f"Klaviyo sandbox on http://127.0.0.1:{port}", flush=True)
+    sys.stdout.write(f"Klaviyo sandbox on http://127.0.0.1:{port}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

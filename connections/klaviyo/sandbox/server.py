@@ -9,6 +9,7 @@ import http
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import lru_cache
 
 from .answers import Answer, Manner
 from .control import control, is_control
@@ -57,34 +58,23 @@ class Connection(asyncio.Protocol):
     # Reading
 
     def _next(self) -> None:
+        """Take the next request out of what was read, once it is whole."""
         end = self.read.find(b"\r\n\r\n")
         if end < 0:
             if len(self.read) > LARGEST_HEAD:
                 self._give_up(431)
             return
-        method, target, headers = _parsed(bytes(self.read[:end]))
+        head = bytes(self.read[:end])
+        method, target, headers = _parsed(head)
         length = headers.get("content-length", "0")
-        if not method or not length.isdecimal():
-            return self._give_up(400)
-        if "transfer-encoding" in headers:
-            return self._give_up(411)
-        if int(length) > LARGEST_BODY:
-            return self._give_up(413)
-        whole = end + 4 + int(length)
-        if len(self.read) < whole:
-            return self._continue(headers)
-        request = Request(
-            method,
-            target,
-            headers,
-            bytes(self.read[end + 4 : whole]),
-            bytes(self.read[:end]),
-            time.time(),
-            time.monotonic(),
-        )
-        del self.read[:whole]
-        self.is_answering, self.was_told_to_continue = True, False
-        self._take(request)
+        if refused := _refused(method, length, headers):
+            self._give_up(refused)
+        elif len(self.read) < (whole := end + 4 + int(length)):
+            self._continue(headers)
+        else:
+            body = bytes(self.read[end + 4 : whole])
+            del self.read[:whole]
+            self._take(Request(method, target, headers, body, head, time.time(), time.monotonic()))
 
     def _continue(self, headers: dict[str, str]) -> None:
         if headers.get("expect", "").lower() == "100-continue" and not self.was_told_to_continue:
@@ -92,13 +82,15 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _give_up(self, status: int) -> None:
-        self._write(Answer(status, {"Connection": "close"}), "GET")
+        self.transport.write(_bytes(Answer(status, {"Connection": "close"}), "GET"))
         self.transport.close()
 
     def _take(self, request: Request) -> None:
+        self.is_answering, self.was_told_to_continue = True, False
         if is_control(request):
-            return self._send(control(self.twin, request), request)
-        self._after(self.twin.arrival_delay(), lambda: self._judge(request))
+            self._send(control(self.twin, request), request)
+        else:
+            self._after(self.twin.arrival_delay(), lambda: self._judge(request))
 
     def _judge(self, request: Request) -> None:
         answer = self.twin.answer(request)
@@ -115,32 +107,28 @@ class Connection(asyncio.Protocol):
     def _send(self, answer: Answer, request: Request) -> None:
         if self.is_closed:
             return
+        whole = _bytes(answer, request.method)
         match answer.manner:
+            case Manner.WHOLE:
+                self.transport.write(whole)
+                self._done(request, answer)
             case Manner.DROPPED:
-                return self.transport.abort()
+                self.transport.abort()
             case Manner.TRUNCATED:
-                return self._write_part(_bytes(answer, request.method), answer.cut)
+                self.transport.write(whole[: len(whole) // 2 if answer.cut is None else answer.cut])
+                self.transport.close()
             case Manner.ENDLESS:
-                self.transport.write(_bytes(answer, request.method, is_endless=True))
-                return self._write_on()
+                self.transport.write(whole)
+                self._write_on()
             case Manner.DRIPPING:
-                return self._drip(_bytes(answer, request.method), answer.drip)
-        self._write(answer, request.method)
-        if request.headers.get("connection", "").lower() == "close" or answer.raw is not None:
-            return self.transport.close()
-        self._done()
+                self._drip(whole, answer, request)
 
-    def _done(self) -> None:
+    def _done(self, request: Request, answer: Answer) -> None:
         self.is_answering = False
-        if self.read:
+        if answer.raw is not None or request.headers.get("connection", "").lower() == "close":
+            self.transport.close()
+        elif self.read:
             self._next()
-
-    def _write(self, answer: Answer, method: str) -> None:
-        self.transport.write(_bytes(answer, method))
-
-    def _write_part(self, whole: bytes, cut: int | None) -> None:
-        self.transport.write(whole[: len(whole) // 2 if cut is None else cut])
-        self.transport.close()
 
     def _write_on(self) -> None:
         if self.is_closed:
@@ -149,13 +137,14 @@ class Connection(asyncio.Protocol):
             self.transport.write(ENDLESS_PIECE)
         self.loop.call_later(ENDLESS_PAUSE, self._write_on)
 
-    def _drip(self, rest: bytes, pause: float) -> None:
+    def _drip(self, rest: bytes, answer: Answer, request: Request) -> None:
         if self.is_closed:
             return
-        if not rest:
-            return self._done()
-        self.transport.write(rest[:1])
-        self.loop.call_later(pause, self._drip, rest[1:], pause)
+        if rest:
+            self.transport.write(rest[:1])
+            self.loop.call_later(answer.drip, self._drip, rest[1:], answer, request)
+        else:
+            self._done(request, answer)
 
 
 async def serve(twin: Twin, port: int, ready: Callable[[int], None], stop: asyncio.Event) -> None:
@@ -183,24 +172,26 @@ def _parsed(head: bytes) -> tuple[str, str, dict[str, str]]:
     return words[0], words[1], headers
 
 
-def _bytes(answer: Answer, method: str, is_endless: bool = False) -> bytes:
+def _refused(method: str, length: str, headers: dict[str, str]) -> int:
+    """The status with which this head is turned away before its body is read, 0 for none."""
+    if not method or not length.isdecimal():
+        return 400
+    if "transfer-encoding" in headers:
+        return 411
+    return 413 if int(length) > LARGEST_BODY else 0
+
+
+def _bytes(answer: Answer, method: str) -> bytes:
     if answer.raw is not None:
         return answer.raw
-    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Unknown')}", f"Date: {_date()}"]
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Unknown')}", f"Date: {_date(int(time.time()))}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    if not is_endless and answer.status != 204:
+    if answer.manner is not Manner.ENDLESS and answer.status != 204:
         lines.append(f"Content-Length: {len(answer.body)}")
     head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
     return head if method == "HEAD" else head + answer.body
 
 
-_second: tuple[int, str] = (0, "")
-
-
-def _date() -> str:
-    """Now as HTTP spells it, made anew once a second."""
-    global _second
-    now = int(time.time())
-    if _second[0] != now:
-        _second = (now, formatdate(now, usegmt=True))
-    return _second[1]
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

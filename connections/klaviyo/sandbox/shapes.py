@@ -104,7 +104,8 @@ def thing(
 
     def check(value: Any, pointer: str, notes: Notes) -> None:
         if not isinstance(value, dict):
-            return note(notes, f"'{resource}' must be an object.", pointer)
+            note(notes, f"'{resource}' must be an object.", pointer)
+            return
         for name in needed:
             if name not in value:
                 note(notes, f"'{name}' is a required field for the resource '{resource}'.", f"{pointer}/{name}")
@@ -125,8 +126,9 @@ def resource(kind: str, fields: Mapping[str, Check], required: Collection[str] =
     def check(value: Any, pointer: str, notes: Notes) -> None:
         if not isinstance(value, dict) or not value.keys() & {"attributes", "relationships", "id"}:
             detail = "One of `attributes`, `relationships` or `id` must be included in the request payload."
-            return note(notes, detail, pointer)
-        whole(value, pointer, notes)
+            note(notes, detail, pointer)
+        else:
+            whole(value, pointer, notes)
 
     return check
 
@@ -141,7 +143,8 @@ def many(each: Check) -> Check:
 
     def check(value: Any, pointer: str, notes: Notes) -> None:
         if not isinstance(value, list) or not value:
-            return note(notes, "Must be a non-empty array.", pointer)
+            note(notes, "Must be a non-empty array.", pointer)
+            return
         for index, part in enumerate(value):
             each(part, f"{pointer}/{index}", notes)
 
@@ -163,12 +166,14 @@ def _sized(value: Any, pointer: str, notes: Notes, depth: int = 1) -> None:
             note(notes, "A string must not exceed 100 KB.", pointer)
     elif isinstance(value, dict):
         if depth > DEEPEST_OBJECT:
-            return note(notes, f"Objects must not be nested deeper than {DEEPEST_OBJECT}.", pointer)
+            note(notes, f"Objects must not be nested deeper than {DEEPEST_OBJECT}.", pointer)
+            return
         for name, part in value.items():
             _sized(part, f"{pointer}/{name}", notes, depth + 1)
     elif isinstance(value, list):
         if len(value) > LONGEST_ARRAY:
-            return note(notes, f"An array must not exceed {LONGEST_ARRAY} items.", pointer)
+            note(notes, f"An array must not exceed {LONGEST_ARRAY} items.", pointer)
+            return
         for index, part in enumerate(value):
             _sized(part, f"{pointer}/{index}", notes, depth)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -65,7 +65,7 @@ class Account:
     def metric_id(self, name: str) -> str:
         """Six characters, the same for the same name."""
         digest = hashlib.sha256(f"{self.cid} {name}".encode()).digest()
-        return new_id(_LETTERS, 6, lambda bits: int.from_bytes(digest[:8]))
+        return new_id(_LETTERS, 6, lambda _: int.from_bytes(digest[:8]))
 
 
 @dataclass(slots=True)
