@@ -8,25 +8,15 @@ import subprocess
 import sys
 from typing import Any
 
-COMMAND = [
-    "pip_audit",
-    "--require-hashes",
-    "--no-deps",
-    "--disable-pip",
-    "--progress-spinner",
-    "off",
-    "--timeout",
-    "15",
-    "--format",
-    "json",
-]
+COMMAND = ["pip_audit", "--require-hashes", "--no-deps", "--disable-pip", "--progress-spinner", "off"]
+OPTIONS = ["--timeout", "15", "--format", "json"]
 
 
 def main() -> int:
     weak = 0
     for lock in ("requirements/run.txt", "requirements/dev.txt"):
         answer = subprocess.run(
-            [sys.executable, "-m", *COMMAND, "-r", lock], capture_output=True, text=True, check=False
+            [sys.executable, "-m", *COMMAND, *OPTIONS, "-r", lock], capture_output=True, text=True, check=False
         )
         weak += report(lock, packages_in(answer.stdout), answer.stderr)
     return 1 if weak else 0
