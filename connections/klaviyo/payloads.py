@@ -1,0 +1,241 @@
+"""Writes the bodies of Klaviyo's calls: deterministic, compact JSON within Klaviyo's limits.
+
+Dispatch renders each message once and keeps the bytes; lanes only ever send these, or the named variations below.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any
+
+from connections.klaviyo.limits import LimitExceeded, check_event, check_size, trimmed, trimmed_profile
+
+__all__ = [
+    "BULK_PATH",
+    "EVENTS_PATH",
+    "PROFILE_PATH",
+    "Bulk",
+    "EventContent",
+    "LimitExceeded",
+    "ProfileContent",
+    "Rendered",
+    "bulk",
+    "bulk_body",
+    "render",
+    "with_backfill",
+    "with_identity_only",
+    "without_phone",
+]
+
+EVENTS_PATH = "/api/events"
+PROFILE_PATH = "/api/profile-import"
+BULK_PATH = "/api/event-bulk-create-jobs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventContent:
+    """What is said. `value` is a plain amount of `currency` (ISO 4217); properties hold text, lists and objects."""
+
+    metric: str
+    unique_id: str
+    happened_at: datetime
+    properties: Mapping[str, object]
+    value: Decimal | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileContent:
+    """Of whom it is said. Empty text is left out. A property of None clears it, which only profile-import may do."""
+
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+    phone: str = ""  # E.164
+    location: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """`body` goes to `path` as it is; `notes` are sentences on what had to be trimmed."""
+
+    path: str
+    body: bytes
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A bulk job, and for each item of it where in the body its person's part stands (start and end, in bytes)."""
+
+    body: bytes
+    parts: tuple[tuple[int, int], ...]
+
+
+def render(
+    event: EventContent | None, profile: ProfileContent, *, backfill: bool = False, now: datetime | None = None
+) -> Rendered:
+    """The call that says `event` of `profile`; without an event the profile alone.
+
+    Raises LimitExceeded for what no trimming makes acceptable. Without `now` the future is not measured.
+    """
+    notes: list[str] = []
+    person = profile_json(profile, notes, clears=event is None)
+    if event is None:
+        return Rendered(PROFILE_PATH, b'{"data":' + person + b"}", tuple(notes))
+    check_event(event.metric, event.unique_id, event.happened_at, now)
+    body = event_json(event, trimmed(event.properties, notes), person, backfill)
+    return Rendered(EVENTS_PATH, check_size(body), tuple(notes))
+
+
+def event_json(event: EventContent, properties: Mapping[str, object], person: bytes, backfill: bool) -> bytes:
+    """Assembled from texts, because an amount must come out as it was written and never as a float."""
+    parts = [
+        f'"properties":{dumps(properties)}',
+        f'"metric":{{"data":{{"type":"metric","attributes":{{"name":{dumps(event.metric)}}}}}}}',
+        f'"profile":{{"data":{person.decode()}}}',
+        f'"unique_id":{dumps(event.unique_id)}',
+    ]
+    if event.value is not None:
+        parts.append(f'"value":{number(event.value)}')
+        if event.currency:
+            parts.append(f'"value_currency":{dumps(event.currency)}')
+    parts.append(f'"time":"{event.happened_at.astimezone(UTC).isoformat(timespec="seconds")}"')
+    if backfill:
+        parts.append('"backfill":true')
+    return f'{{"data":{{"type":"event","attributes":{{{",".join(parts)}}}}}}}'.encode()
+
+
+def profile_json(profile: ProfileContent, notes: list[str], *, clears: bool) -> bytes:
+    """A profile resource. The phone goes where Klaviyo reads it and, under its old name, where segments expect it."""
+    properties = {name: value for name, value in profile.properties.items() if clears or value is not None}
+    attributes: dict[str, Any] = {
+        "email": profile.email,
+        "phone_number": profile.phone,
+        "first_name": profile.first_name,
+        "last_name": profile.last_name,
+        "location": dict(profile.location),
+        "properties": properties,
+    }
+    told = {name: words for name, words in attributes.items() if words}
+    return dumps({"type": "profile", "attributes": trimmed_profile(told, notes)}).encode()
+
+
+# ── The named variations ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def without_phone(body: bytes) -> bytes:
+    """The same body without the phone in either spelling: an event's, a profile's, or one item's of a bulk job."""
+    document = loads(body)
+    for attributes in profiles_in(document):
+        attributes.pop("phone_number", None)
+        properties = attributes.get("properties")
+        if isinstance(properties, dict):
+            properties.pop("$phone_number", None)
+            if not properties:
+                del attributes["properties"]
+    return compact(document).encode()
+
+
+def with_identity_only(body: bytes) -> bytes:
+    """The same body with nothing but the e-mail in its profile: history must not make a profile old."""
+    document = loads(body)
+    for attributes in profiles_in(document):
+        for name in [name for name in attributes if name != "email"]:
+            del attributes[name]
+    return compact(document).encode()
+
+
+def with_backfill(body: bytes) -> bytes:
+    """The same event, recorded without starting flows. A profile's body has no such mark and stays as it is."""
+    document = loads(body)
+    resource = document.get("data", document)
+    if resource.get("type") != "event":
+        return body
+    resource["attributes"]["backfill"] = True
+    return compact(document).encode()
+
+
+def profiles_in(document: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """The attributes of every profile in a body."""
+    resource = document.get("data", document)
+    attributes = resource["attributes"]
+    if resource["type"] == "profile":
+        yield attributes
+    elif resource["type"] == "event-bulk-create-job":
+        for item in attributes["events-bulk-create"]["data"]:
+            yield from profiles_in(item)
+    else:
+        yield attributes["profile"]["data"]["attributes"]
+
+
+# ── Bulk ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def bulk_body(items: Sequence[bytes]) -> bytes:
+    """One bulk job of rendered event bodies."""
+    return bulk(items).body
+
+
+def bulk(items: Sequence[bytes]) -> Bulk:
+    """One bulk job of rendered event bodies, grouped by e-mail; a group's profile is that of its last event."""
+    groups: dict[str, list[int]] = {}
+    events: list[dict[str, Any]] = []
+    for index, item in enumerate(items):
+        attributes = loads(item)["data"]["attributes"]
+        events.append(attributes)
+        groups.setdefault(attributes["profile"]["data"]["attributes"]["email"], []).append(index)
+    return joined(
+        [(members, group_json([events[index] for index in members])) for members in groups.values()], len(items)
+    )
+
+
+def group_json(events: list[dict[str, Any]]) -> bytes:
+    """One person's events. Inside a group an event names no profile of its own."""
+    profile = events[-1]["profile"]
+    told = [{"type": "event", "attributes": {k: v for k, v in event.items() if k != "profile"}} for event in events]
+    return compact({"type": "event-bulk-create", "attributes": {"profile": profile, "events": {"data": told}}}).encode()
+
+
+def joined(groups: list[tuple[list[int], bytes]], count: int) -> Bulk:
+    head = b'{"data":{"type":"event-bulk-create-job","attributes":{"events-bulk-create":{"data":['
+    parts: list[tuple[int, int]] = [(0, 0)] * count
+    position = len(head)
+    for members, text in groups:
+        for index in members:
+            parts[index] = (position, position + len(text))
+        position += len(text) + 1
+    return Bulk(head + b",".join(text for _, text in groups) + b"]}}}}", tuple(parts))
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def number(amount: Decimal) -> str:
+    """An amount as a JSON number, digit for digit."""
+    return format(amount, "f")
+
+
+def dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(body: bytes) -> dict[str, Any]:
+    document = json.loads(body, parse_float=Decimal)
+    assert isinstance(document, dict)
+    return document
+
+
+def compact(value: object) -> str:
+    """`dumps` for documents that were parsed: their numbers are Decimals and keep every digit."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{encode_basestring(name)}:{compact(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(compact(inner) for inner in value) + "]"
+    if isinstance(value, Decimal):
+        return number(value)
+    return encode_basestring(value) if isinstance(value, str) else json.dumps(value)
