@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import django
 import honcho.manager
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
@@ -30,6 +31,7 @@ from config.envfile import write_if_missing
 FOLDER = Path(__file__).resolve().parent.parent
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 START_PATIENCE_SECONDS = 60.0
+DEMO_DAY_SECONDS = 10.0  # what it does later is done in the background
 STOPPED_BY_HAND = (130, 143)
 STOP_PATIENCE_SECONDS = 20  # a worker finishes its calls on the wire first
 
@@ -90,15 +92,17 @@ def run(environ: dict[str, str]) -> int:
     call_command("migrate", verbosity=0)
     card = StringIO()
     call_command("demo_setup", stdout=card)
+    is_new = not apps.get_model("events", "Event").objects.exists()
+    settings.STATIC_ROOT.mkdir(exist_ok=True)  # empty here: files are served from where they lie
     connections.close_all()  # the processes to come are forked from this one
-    return Together(environ, card.getvalue()).stay()
+    return Together(environ, card.getvalue(), has_demo_day=is_new).stay()
 
 
 class Together:
-    """The Procfile's processes under one supervisor; beside them, once the web answers, the demo day."""
+    """The Procfile's processes under one supervisor; beside them, once the web answers, a first demo day."""
 
-    def __init__(self, environ: Mapping[str, str], card: str) -> None:
-        self.environ, self.card = dict(environ), card
+    def __init__(self, environ: Mapping[str, str], card: str, *, has_demo_day: bool) -> None:
+        self.environ, self.card, self.has_demo_day = dict(environ), card, has_demo_day
         self.demo_day: subprocess.Popen[bytes] | None = None
         self.is_over = threading.Event()
         honcho.manager.KILL_WAIT = STOP_PATIENCE_SECONDS
@@ -121,12 +125,20 @@ class Together:
         return 0 if status in STOPPED_BY_HAND else status
 
     def welcome(self) -> None:
-        """Once both answer, say where everything is and let the demo day begin."""
-        if self.waits_for("PORT") and self.waits_for("SANDBOX_PORT"):
-            print(self.card, flush=True)
-            self.demo_day = subprocess.Popen(
-                [sys.executable, "manage.py", "demo_day", "--short", "--if-new"], cwd=FOLDER, env=self.environ
-            )
+        """Once both answer, let the demo day begin; where everything is, is the last word on the screen."""
+        if not (self.waits_for("PORT") and self.waits_for("SANDBOX_PORT")):
+            return
+        if self.has_demo_day:
+            command = [sys.executable, "manage.py", "demo_day", "--short"]
+            self.demo_day = subprocess.Popen(command, cwd=FOLDER, env=self.environ)
+            self.lets_play_for(DEMO_DAY_SECONDS)
+        print(self.card, flush=True)
+
+    def lets_play_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self.demo_day and self.demo_day.poll() is None and time.monotonic() < until:
+            if self.is_over.wait(0.1):
+                return
 
     def waits_for(self, name: str) -> bool:
         until = time.monotonic() + START_PATIENCE_SECONDS

@@ -16,7 +16,6 @@ from connections import demo
 from connections.klaviyo.sandbox.accounts import OTHER_ACCOUNT
 from events.demo.day import shop_day
 from events.demo.pen import Scene
-from events.models import Event
 
 TIMEOUT_SECONDS = 30
 
@@ -29,11 +28,8 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1, help="another number is another day")
         parser.add_argument("--url", default=demo.web_url(), help="where Viaduct listens")
         parser.add_argument("--sandbox-url", default=demo.sandbox_url(), help="where the Klaviyo sandbox listens")
-        parser.add_argument("--if-new", action="store_true", help="do nothing if the demo shop has events already")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["if_new"] and Event.objects.filter(merchant__slug=demo.SHOP).exists():
-            return
         scenes = shop_day(options["seed"], timezone.now(), short=options["short"], outlet_account=OTHER_ACCOUNT)
         self.stdout.write(f"Demo day: {len(scenes)} events from Vrio are being posted to {options['url']}.")
         try:
