@@ -137,6 +137,16 @@ class Delivery(models.Model):
             models.Index(F("connection"), F("id").desc(), name="delivery_by_connection"),
             models.Index("merchant", "order_id", condition=~Q(order_id=""), name="delivery_by_order"),
             models.Index("merchant", "updated_at", name="delivery_by_change"),
+            models.Index(F("merchant"), F("metric"), F("id").desc(), name="delivery_by_metric"),
+            models.Index(
+                F("merchant"), F("id").desc(), condition=Q(phone_dropped_at__isnull=False), name="delivery_phone_dropped"
+            ),
+            models.Index(
+                F("merchant"),
+                F("id").desc(),
+                condition=Q(http_status__gte=300) | Q(http_status=None, attempt_count__gt=0),
+                name="delivery_in_trouble",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -248,3 +258,18 @@ class Note(models.Model):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+
+class SavedFilter(models.Model):
+    """An address of the Webhooks list that a person wants to find again, by name."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("user", "name"), name="filter_name_once_per_person")]
+
+    def __str__(self) -> str:
+        return self.name

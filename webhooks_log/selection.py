@@ -1,0 +1,185 @@
+"""The filter that stands in an address: which Deliveries a page, an export, a live answer or a replay is about.
+
+Between the Webhooks tab and the table; every look-up here has an index of its own, and nothing is ever counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.db.models import Model, Q, QuerySet
+from django.utils.dateparse import parse_date, parse_datetime
+
+from webhooks_log.models import Delivery
+from webhooks_log.viewer import Viewer
+
+PAGE = 50
+TROUBLE = Q(http_status__gte=300) | Q(http_status=None, attempt_count__gt=0)  # the condition of a partial index
+HTTP_CLASSES = {
+    "2xx": ("2xx accepted", Q(http_status__gte=200, http_status__lt=300)),
+    "4xx": ("4xx refused", TROUBLE & Q(http_status__gte=400, http_status__lt=500)),
+    "429": ("429 throttled", TROUBLE & Q(http_status=429)),
+    "5xx": ("5xx Klaviyo failing", TROUBLE & Q(http_status__gte=500)),
+    "none": ("No answer", TROUBLE & Q(http_status=None, attempt_count__gt=0)),
+}
+PROFILE_ONLY = "-"  # in the address; the row has an empty metric
+SHOWN = (
+    "merchant_id", "connection_id", "customer_id", "event_id", "metric", "unique_id", "email", "order_id", "state",
+    "reason", "detail", "next_attempt_at", "tries", "attempt_count", "http_status", "duration_ms", "phone_dropped_at",
+    "happened_at", "created_at", "updated_at", "seen_at", "backfill",
+)  # fmt: skip
+SLACK = timedelta(minutes=10)  # rows of one moment may have been committed out of the order of their ids
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Scope and filters. Empty values select everything; the words are those of the address."""
+
+    merchant: str = ""
+    customer: int | None = None
+    connection: int | None = None
+    event: int | None = None
+    replay: int | None = None
+    order: str = ""
+    state: str = ""
+    metric: str = ""
+    http: str = ""
+    phone: str = ""
+    since: str = ""
+    until: str = ""
+
+    def as_query(self, **changes: object) -> str:
+        """The selection as a query string, "?…" or empty, without what the address's path says already."""
+        values = asdict(replace(self, **changes)) if changes else asdict(self)  # type: ignore[arg-type]
+        return urlencode({name: value for name, value in values.items() if value not in ("", None)})
+
+    @property
+    def has_filters(self) -> bool:
+        return any((self.state, self.metric, self.http, self.phone, self.since, self.until))
+
+
+def read(address: Mapping[str, str], **scope: object) -> Selection:
+    """The selection an address asks for; a value that cannot be meant is left out. `scope` comes from the path."""
+    numbers = {
+        name: int(value)
+        for name in ("customer", "connection", "event", "replay")
+        if _is_id(value := address.get(name, ""))
+    }
+    words = {name: address.get(name, "").strip()[:200] for name in ("merchant", "order", "metric", "since", "until")}
+    given = {
+        **numbers,
+        **words,
+        "state": _one_of(address.get("state", ""), Delivery.State.values),
+        "http": _one_of(address.get("http", ""), HTTP_CLASSES),
+        "phone": _one_of(address.get("phone", ""), ("dropped",)),
+        **scope,
+    }
+    return Selection(**{key.name: given[key.name] for key in fields(Selection) if key.name in given})  # type: ignore[arg-type]
+
+
+def newest(selection: Selection, viewer: Viewer, *, before: int | None = None, limit: int = PAGE) -> list[Delivery]:
+    """The newest selected Deliveries below the id `before`, newest first, slim."""
+    bound = Q(pk__lt=before) if before else Q()
+    return merged([scope.filter(bound) for scope in scopes(selection, viewer)], limit)
+
+
+def merged(parts: list[QuerySet[Delivery]], limit: int) -> list[Delivery]:
+    """The newest of several querysets, slim."""
+    return merged_rows([part.only(*SHOWN) for part in parts], limit)
+
+
+def merged_rows[M: Model](parts: list[QuerySet[M]], limit: int) -> list[M]:
+    """The newest of several querysets. One walk down an index each: no index serves several merchants at once."""
+    rows = [row for part in parts for row in part.order_by("-pk")[:limit]]
+    return sorted(rows, key=lambda row: -row.pk)[:limit]
+
+
+def scopes(selection: Selection, viewer: Viewer, *, filtered: bool = True) -> list[QuerySet[Delivery]]:
+    """The selection as one queryset, or one for each merchant where only merchants bound it.
+
+    A connection, customer, event or replay must be the viewer's own: whoever names one here has looked it up.
+    """
+    rows = Delivery.objects.filter(_filters(selection, viewer)) if filtered else Delivery.objects.all()
+    merchants = list(viewer.merchants)
+    if selection.customer:
+        return [rows.filter(customer_id=selection.customer, **_narrowed(selection, "connection", "order"))]
+    if selection.event:
+        return [rows.filter(event_id=selection.event, **_narrowed(selection, "connection"))]
+    if selection.replay:
+        return [rows.filter(replay_id=selection.replay)]
+    if selection.order:
+        return [rows.filter(merchant_id__in=merchants, **_narrowed(selection, "connection", "order"))]
+    if selection.connection:
+        return [rows.filter(connection_id=selection.connection)]
+    return [rows.filter(merchant_id=merchant) for merchant in merchants]
+
+
+def _filters(selection: Selection, viewer: Viewer) -> Q:
+    chosen = Q()
+    if selection.state:
+        chosen &= Q(state=selection.state)
+    if selection.metric:
+        chosen &= Q(metric="" if selection.metric == PROFILE_ONLY else selection.metric)
+    if selection.http:
+        chosen &= HTTP_CLASSES[selection.http][1]
+    if selection.phone:
+        chosen &= Q(phone_dropped_at__isnull=False)
+    return chosen & _between(selection, viewer)
+
+
+def _between(selection: Selection, viewer: Viewer) -> Q:
+    """The bounds in time, and on the id beside them: ids grow with time, and every index here ends in the id."""
+    zone = next((ZoneInfo(merchant.time_zone) for merchant in viewer.merchants.values()), ZoneInfo("UTC"))
+    since, until = bound(selection.since, zone), bound(selection.until, zone, is_end=True)
+    chosen = Q()
+    if since:
+        chosen &= Q(created_at__gte=since, pk__gte=first_id_at(since - SLACK))
+    if until:
+        chosen &= Q(created_at__lt=until, pk__lt=first_id_at(until + SLACK))
+    return chosen
+
+
+def bound(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime | None:
+    """A day or a moment of the merchant's zone; the end of a span includes its whole day or minute. None if unread."""
+    try:
+        day, at = parse_date(text), parse_datetime(text)
+    except ValueError:
+        return None
+    if day:
+        return datetime.combine(day + timedelta(days=1) if is_end and day < date.max else day, time(), zone)
+    if at is None:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=zone)
+    return at + timedelta(minutes=1) if is_end else at
+
+
+def first_id_at(at: datetime) -> int:
+    """The smallest Delivery id created at or after a moment, by halving: some twenty look-ups by primary key."""
+    rows = Delivery.objects.order_by("pk").values_list("pk", "created_at")
+    ends = rows.first(), rows.last()
+    if ends[0] is None or ends[1] is None:
+        return 0
+    low, high = ends[0][0], ends[1][0] + 1
+    while low < high:
+        middle = (low + high) // 2
+        pk, created_at = rows.filter(pk__gte=middle).first() or (high, at)
+        if created_at < at:
+            low = pk + 1
+        else:
+            high = middle
+    return low
+
+
+def _narrowed(selection: Selection, *names: str) -> dict[str, object]:
+    found = {"connection": ("connection_id", selection.connection), "order": ("order_id", selection.order)}
+    return {column: value for name in names for column, value in [found[name]] if value}
+
+
+def _one_of(value: str, allowed: object) -> str:
+    return value if value in allowed else ""  # type: ignore[operator]
+
+
+def _is_id(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) < 19
