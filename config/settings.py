@@ -285,10 +285,33 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Viaduct",
     "SITE_SUBHEADER": "Vrio to Klaviyo",
     "SITE_SYMBOL": "conversion_path",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("viaduct/icon.svg")},
+    ],
+    "LOGIN": {"form": "connections.login.LoginForm"},
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "STYLES": [lambda request: static("viaduct/webhooks.css")],
+    "SIDEBAR": {"show_search": False, "navigation": "config.navigation.sidebar"},
+    "ACCOUNT": {"navigation": "config.navigation.account_links"},
+    "DASHBOARD_CALLBACK": "webhooks_log.home.home",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .014 200)",
+            "100": "oklch(95% .028 200)",
+            "200": "oklch(90% .055 200)",
+            "300": "oklch(83% .085 200)",
+            "400": "oklch(74% .105 200)",
+            "500": "oklch(62% .105 205)",
+            "600": "oklch(51% .092 210)",
+            "700": "oklch(43% .08 212)",
+            "800": "oklch(36% .066 214)",
+            "900": "oklch(30% .052 216)",
+            "950": "oklch(23% .04 218)",
+        }
+    },
 }
 
 # ── Logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

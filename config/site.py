@@ -1,7 +1,11 @@
 """The admin site in which every page lives: who may enter it at all."""
 
 from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver
 from unfold.sites import UnfoldAdminSite
+
+from connections import urls as connecting
+from webhooks_log import urls as support
 
 
 class Shell(UnfoldAdminSite):
@@ -13,3 +17,7 @@ class Shell(UnfoldAdminSite):
         if not user.is_active or not user.is_authenticated:
             return False
         return user.is_staff or user.memberships.exists()
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        """Our own pages before the admin's, whose last address catches everything."""
+        return [*connecting.pages(self), *support.pages(self), *super().get_urls()]

@@ -229,6 +229,7 @@ class Connection(models.Model):
     state_detail = models.TextField(blank=True, editable=False)
     check_result = models.JSONField(default=dict, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
+    check_due_at = models.DateTimeField(default=timezone.now, editable=False)
     held_at = models.DateTimeField(null=True, editable=False)  # a 401 holds everything
     held_families = models.JSONField(default=list, editable=False)  # a missing scope holds its endpoint family
     revision_retires_on = models.DateField(null=True, editable=False)
@@ -243,6 +244,9 @@ class Connection(models.Model):
             models.UniqueConstraint(
                 fields=("merchant", "name"), condition=Q(archived_at=None), name="connection_name_once_per_merchant"
             ),
+        ]
+        indexes = [
+            models.Index("check_due_at", condition=Q(archived_at=None, is_active=True), name="connection_check_due"),
         ]
         ordering = (F("archived_at").asc(nulls_first=True), "name")
 
