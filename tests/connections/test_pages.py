@@ -1,0 +1,161 @@
+"""Connecting Klaviyo through the pages, as owner, as support and as somebody else's owner."""
+
+import pytest
+from django.urls import reverse
+
+from connections import audit, secrets
+from connections.klaviyo.sandbox.accounts import FULL_KEY, REVOKED_KEY
+from connections.models import Campaign, Connection
+from tests.webhooks_log.shop import connection, merchant, person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def at_the_twin(twin, settings):
+    settings.KLAVIYO_BASE_URL = twin.url
+
+
+@pytest.fixture
+def shop():
+    return merchant()
+
+
+@pytest.fixture
+def owner(client, shop):
+    client.force_login(person(shop, "owner"), backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def form(**fields) -> dict:
+    return {"name": "Klaviyo Production", "private_key": FULL_KEY, "push_events": "on", "activate": "1", **fields}
+
+
+def add(client, **fields):
+    return client.post(reverse("admin:connection_add"), form(**fields))
+
+
+def test_the_catalogue_shows_klaviyo_under_marketing(owner):
+    page = owner.get(reverse("admin:connection_catalogue")).content.decode()
+    assert page.index("Marketing") < page.index("Klaviyo</h3>") < page.index("Connect Now")
+
+
+def test_the_catalogue_finds_by_what_people_call_it(owner):
+    page = owner.get(reverse("admin:connection_catalogue"), {"q": "sms"}).content.decode()
+    assert "Klaviyo</h3>" in page
+    assert "Receive from Vrio</h3>" not in page
+
+
+def test_saving_connects_and_activates_at_once(owner, shop, twin):
+    answer = add(owner)
+    one = Connection.objects.get(merchant=shop)
+    assert answer.url == reverse("admin:connection", args=(one.pk,))
+    assert (one.state, one.is_active, one.account.cid) == ("connected", True, "DemoA1")
+
+
+def test_the_key_is_sealed_and_never_shown_again(owner, shop):
+    add(owner)
+    one = Connection.objects.get(merchant=shop)
+    assert secrets.unseal(one.sealed_key) == FULL_KEY
+    for name in ("connection", "connection_settings", "connection_history"):
+        page = owner.get(reverse(f"admin:{name}", args=(one.pk,))).content.decode()
+        assert FULL_KEY not in page
+        assert FULL_KEY[3:20] not in page
+
+
+def test_a_wrong_form_does_not_echo_the_key(owner, twin):
+    page = add(owner, name="").content.decode()
+    assert FULL_KEY not in page
+    assert twin.requests() == []
+
+
+def test_a_blank_key_keeps_the_stored_one(owner, shop):
+    add(owner)
+    one = Connection.objects.get(merchant=shop)
+    owner.post(reverse("admin:connection_settings", args=(one.pk,)), form(private_key="", name="Renamed"))
+    renamed = Connection.objects.get(pk=one.pk)
+    assert (renamed.name, renamed.sealed_key) == ("Renamed", one.sealed_key)
+
+
+def test_a_key_used_already_is_said_for_ones_own_merchant_only(owner, shop, client):
+    add(owner)
+    page = add(owner, name="Second").content.decode()
+    assert "already uses this key" in page
+    client.force_login(person(merchant(), "owner"), backend="django.contrib.auth.backends.ModelBackend")
+    assert add(client).status_code == 302
+
+
+def test_a_refused_key_is_saved_with_the_fix_on_the_page(owner, shop):
+    page = owner.get(add(owner, private_key=REVOKED_KEY).url).content.decode()
+    assert "Key refused" in page
+    assert "Enter another key" in page
+
+
+def test_campaigns_are_chosen_or_typed(owner, shop):
+    seen = Campaign.objects.create(merchant=shop, vrio_id="7", name="Spring")
+    add(owner, campaigns=[seen.pk], more_campaigns="12, 15")
+    chosen = Connection.objects.get(merchant=shop).campaigns.values_list("vrio_id", flat=True)
+    assert sorted(chosen) == ["12", "15", "7"]
+
+
+def test_anothers_campaign_is_no_choice(owner, shop):
+    foreign = Campaign.objects.create(merchant=merchant(), vrio_id="9", name="Theirs")
+    page = add(owner, campaigns=[foreign.pk])
+    assert page.status_code == 200
+    assert not Connection.objects.filter(merchant=shop).exists()
+
+
+def test_every_change_is_in_the_history_and_no_key(owner, shop):
+    add(owner)
+    one = Connection.objects.get(merchant=shop)
+    owner.post(reverse("admin:connection_settings", args=(one.pk,)), form(private_key="", push_events=""))
+    newest, first = audit.history(one)
+    assert newest.changes == {"push events": [True, False]}
+    assert first.action == "connected"
+    assert FULL_KEY not in str(first.changes)
+
+
+def test_archiving_asks_for_the_name_and_destroys_the_key(owner, shop):
+    one = connection(shop, sealed_key=secrets.seal(FULL_KEY))
+    path = reverse("admin:connection_archive", args=(one.pk,))
+    owner.post(path, {"name": "something else"})
+    assert Connection.objects.living().filter(pk=one.pk).exists()
+    owner.post(path, {"name": one.name})
+    one.refresh_from_db()
+    assert one.archived_at is not None
+    assert one.sealed_key is None
+
+
+def test_a_paused_connection_is_activated_by_one_button(owner, shop):
+    one = connection(shop, is_active=False)
+    owner.post(reverse("admin:connection_switch", args=(one.pk,)), {"active": "1"})
+    one.refresh_from_db()
+    assert one.is_active
+
+
+@pytest.mark.parametrize("name", ["connection_check", "connection_switch", "connection_archive"])
+def test_nothing_is_changed_by_a_link(owner, shop, name):
+    assert owner.get(reverse(f"admin:{name}", args=(connection(shop).pk,))).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["connection_settings", "connection_switch", "connection_archive"])
+def test_support_may_look_but_not_configure(client, shop, name):
+    client.force_login(person(shop, "support"), backend="django.contrib.auth.backends.ModelBackend")
+    one = connection(shop)
+    assert client.get(reverse("admin:connection", args=(one.pk,))).status_code == 200
+    assert client.post(reverse(f"admin:{name}", args=(one.pk,)), {"name": one.name}).status_code == 403
+
+
+def test_support_cannot_add_a_connection(client, shop):
+    client.force_login(person(shop, "support"), backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get(reverse("admin:connection_add")).status_code == 403
+
+
+def test_an_owner_of_two_merchants_is_asked_for_which(client, shop):
+    olga, other = person(shop, "owner"), merchant("Other shop")
+    olga.memberships.create(merchant=other, role="owner")
+    client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
+    assert "For which merchant" in client.get(reverse("admin:connection_add")).content.decode()
+    path = f"{reverse('admin:connection_add')}?merchant={other.slug}"
+    client.post(path, form())
+    assert Connection.objects.get().merchant == other
