@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_run(options.port, options.until_input_ends))
     except OSError as no:
-        sys.stderr.write(f"Klaviyo sandbox: port {options.port} cannot be opened: {no.strerror}.\n")
+        sys.stderr.write(f"Klaviyo sandbox: port {options.port} cannot be opened: {os.strerror(no.errno or 0)}.\n")
         return 1
     return 0
 

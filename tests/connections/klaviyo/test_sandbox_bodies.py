@@ -322,8 +322,12 @@ def test_backfill_of_a_group_holds_for_its_events_unless_they_say_otherwise(twin
 
 @pytest.mark.parametrize(
     ("who", "status"),
-    [({"email": EMAIL}, 202), ({"phone_number": "+12025550123"}, 202), ({}, 400)]
-    + [({"email": EMAIL, "phone_number": "+12025550123"}, 400)],
+    [
+        ({"email": EMAIL}, 202),
+        ({"phone_number": "+12025550123"}, 202),
+        ({}, 400),
+        ({"email": EMAIL, "phone_number": "+12025550123"}, 400),
+    ],
 )
 def test_a_deletion_names_exactly_one_identifier(twin: Twin, who: dict[str, str], status: int) -> None:
     body = {"data": {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": profile(**who)["data"]}}}}
