@@ -38,6 +38,8 @@ if settings.IS_SQLITE:
 else:
     database["NAME"] = f"viaduct_test_{RUN[-12:]}"  # the runner adds the worker's name
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+settings.STATIC_ROOT = FOLDER / "static"
+settings.STATIC_ROOT.mkdir(exist_ok=True)
 django.setup()
 # The processes of xdist inherit this environment and would load Django before they come here with names of their own.
 del os.environ["DJANGO_SETTINGS_MODULE"]

@@ -180,7 +180,7 @@ def line(order_offer_id: str, article: Article, quantity: int, at: datetime) -> 
 
 def addresses(who: Shopper) -> Record:
     street, city, state, code, country = who.address
-    home = {"fname": who.first_name, "lname": who.last_name, "address1": street, "city": city}
+    home: Record = {"fname": who.first_name, "lname": who.last_name, "address1": street, "city": city}
     home |= {"state": state or None, "zipcode": code, "country": country}
     return {"customer_address_billing": home, "customer_address_shipping": home}
 
