@@ -130,7 +130,7 @@ class Together:
             return
         if self.has_demo_day:
             command = [sys.executable, "manage.py", "demo_day", "--short"]
-            self.demo_day = subprocess.Popen(command, cwd=FOLDER, env=self.environ)
+            self.demo_day = subprocess.Popen(command, cwd=FOLDER, env=self.environ | {"TQDM_DISABLE": "1"})
             self.lets_play_for(DEMO_DAY_SECONDS)
         print(self.card, flush=True)
 

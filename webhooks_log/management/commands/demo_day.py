@@ -43,7 +43,7 @@ class Command(BaseCommand):
         answers = []
         with requests.Session() as session:
             session.trust_env = False
-            for scene in tqdm(scenes, unit="event", disable=None):
+            for scene in tqdm(scenes, unit="event"):
                 self.order(session, sandbox_url, scene)
                 answers += [self.post(session, url, scene) for _ in range(scene.times)]
         return answers
