@@ -4,49 +4,20 @@ The heart of the sandbox; everything that can be said wrongly about a call is an
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from . import answers, documents, validate
+from . import answers, reading, writing
 from .accounts import SCHEME, Key, known_key
-from .answers import Answer, Problem, Refused, accepted, document
+from .answers import Answer, Problem, Refused
+from .call import Call
 from .limits import Limits
-from .people import Profile
-from .queries import Asks, Query, read_query
 from .requests import Request
 from .revisions import RevisionRefused, retirement_date, served_revision
-from .store import Account, Recorded, Store
+from .store import Store
 from .switches import Switches
 
 MEDIA_TYPES = ("application/vnd.api+json", "application/json")
-EVENTS_ASK = Asks(
-    ("profile_id", "metric_id", "datetime", "timestamp"), ("datetime", "timestamp"), ("profile", "metric"), 200, 1000
-)
-PROFILES_ASK = Asks(
-    ("id", "email", "phone_number", "external_id", "created", "updated"),
-    ("created", "updated", "email", "id"),
-    ("lists", "segments"),
-    20,
-    100,
-)
-LISTS_ASK = Asks(("id", "name", "created", "updated"), ("created", "updated", "name", "id"), (), 10, 10)
-METRICS_ASK = Asks(("integration.name", "integration.category"), (), (), 200, 0)
-NO_ASK = Asks(usual_size=0)
-
-
-@dataclass(slots=True)
-class Call:
-    """One call whose key, revision and limits were found good."""
-
-    request: Request
-    account: Account
-    revision: str
-    part: str = ""
-
-    @property
-    def root(self) -> str:
-        return self.request.root
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +26,7 @@ class Endpoint:
 
     scope: str
     family: str
-    answer: Callable[["Api", Call], Answer]
+    answer: Callable[[Call], Answer]
 
 
 @dataclass(slots=True)
@@ -91,7 +62,8 @@ class Api:
         if request.method in ("POST", "PATCH"):
             _check_media_type(request)
         self.store.settle()
-        return endpoint.answer(self, Call(request, self.store.account(key.account), revision, part))
+        account = self.store.account(key.account)
+        return endpoint.answer(Call(request, account, revision, part, self.store, self.switches))
 
     def _authenticated(self, request: Request) -> Key:
         if not request.headers.get("authorization", "").startswith(SCHEME):
@@ -132,113 +104,27 @@ class Api:
             raise Refused(429, answers.throttled_problem(standing.retry_after), headers=standing.headers())
         known |= standing.headers(self.switches.rate_headers)
 
-    # Writing
-
-    def create_event(self, call: Call) -> Answer:
-        good = validate.read_event(call.request.body, call.revision, self.switches)
-        self.store.accept_events(call.account, good.events)
-        return _noting(accepted(), good)
-
-    def create_events(self, call: Call) -> Answer:
-        good = validate.read_bulk(call.request.body, self.switches)
-        self.store.accept_events(call.account, good.events)
-        return _noting(accepted(), good)
-
-    def import_profile(self, call: Call) -> Answer:
-        good = validate.read_profile(call.request.body, self.switches)
-        other = call.account.people.find_other(good.profile)
-        if other and call.account.people.find(good.profile) and self.switches.duplicate_profile == "conflict":
-            raise answers.duplicate_profile(other.id)
-        return _noting(self._write_profile(call, good.profile), good)
-
-    def create_profile(self, call: Call) -> Answer:
-        good = validate.read_profile(call.request.body, self.switches)
-        if known := call.account.people.find(good.profile):
-            raise answers.duplicate_profile(known.id)
-        return _noting(self._write_profile(call, good.profile), good)
-
-    def update_profile(self, call: Call) -> Answer:
-        self._person(call)
-        return self.import_profile(call)
-
-    def delete_profile(self, call: Call) -> Answer:
-        self.store.accept_deletion(call.account, validate.read_deletion(call.request.body))
-        return accepted()
-
-    def _write_profile(self, call: Call, profile: dict[str, Any]) -> Answer:
-        person, is_new = self.store.accept_profile(call.account, profile)
-        resource = documents.echoed_profile(person, call.root)
-        return document({"data": resource, "links": resource["links"]}, 201 if is_new else 200)
-
-    # Reading
-
-    def list_events(self, call: Call) -> Answer:
-        query = read_query(call.request.query, EVENTS_ASK)
-        rows = [row for row in _candidates(call.account, query) if _event_holds(call.account, row, query)]
-        rows.sort(key=lambda row: row.time, reverse=not query.sort or query.sort.startswith("-"))
-        return _page(call, query, rows, lambda row: documents.event_resource(call.account, row, call.root), _included)
-
-    def get_event(self, call: Call) -> Answer:
-        query = read_query(call.request.query, Asks(includes=EVENTS_ASK.includes, usual_size=0))
-        for row in call.account.events.values():
-            if row.id == call.part:
-                return _single(query, documents.event_resource(call.account, row, call.root))
-        raise answers.not_found(f"An event with id {call.part} does not exist.")
-
-    def list_profiles(self, call: Call) -> Answer:
-        query = read_query(call.request.query, PROFILES_ASK)
-        people = [person for person in _named(call.account, query) if _profile_holds(person, query)]
-        if query.sort:
-            order = {"created": "created_at", "updated": "updated_at"}.get(query.sort.lstrip("-"), "id")
-            people.sort(key=lambda person: getattr(person, order), reverse=query.sort.startswith("-"))
-        return _page(call, query, people, lambda person: documents.profile_resource(person, call.root))
-
-    def get_profile(self, call: Call) -> Answer:
-        query = read_query(call.request.query, Asks(includes=PROFILES_ASK.includes, usual_size=0))
-        return _single(query, documents.profile_resource(self._person(call), call.root))
-
-    def list_lists(self, call: Call) -> Answer:
-        query = read_query(call.request.query, LISTS_ASK)
-        rows = documents.list_resources(call.account, call.root)
-        rows = [row for row in rows if all(c.holds(row["attributes"].get(c.field, row["id"])) for c in query.clauses)]
-        return _page(call, query, rows, lambda row: row)
-
-    def list_metrics(self, call: Call) -> Answer:
-        query = read_query(call.request.query, METRICS_ASK)
-        names = sorted(call.account.metrics)
-        return _page(call, query, names, lambda name: documents.metric_resource(call.account, name, call.root))
-
-    def list_accounts(self, call: Call) -> Answer:
-        query = read_query(call.request.query, NO_ASK)
-        query.size = 1
-        return _page(call, query, [call.account], lambda account: documents.account_resource(account, call.root))
-
-    def _person(self, call: Call) -> Profile:
-        if person := call.account.people.by_id.get(call.part):
-            return person
-        raise answers.not_found(f"A profile with id {call.part} does not exist.")
-
 
 ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/events": {
-        "POST": Endpoint("events:write", "events", Api.create_event),
-        "GET": Endpoint("events:read", "events", Api.list_events),
+        "POST": Endpoint("events:write", "events", writing.create_event),
+        "GET": Endpoint("events:read", "events", reading.list_events),
     },
-    "/api/events/*": {"GET": Endpoint("events:read", "event", Api.get_event)},
-    "/api/event-bulk-create-jobs": {"POST": Endpoint("events:write", "bulk", Api.create_events)},
-    "/api/profile-import": {"POST": Endpoint("profiles:write", "profiles", Api.import_profile)},
+    "/api/events/*": {"GET": Endpoint("events:read", "event", reading.get_event)},
+    "/api/event-bulk-create-jobs": {"POST": Endpoint("events:write", "bulk", writing.create_events)},
+    "/api/profile-import": {"POST": Endpoint("profiles:write", "profiles", writing.import_profile)},
     "/api/profiles": {
-        "POST": Endpoint("profiles:write", "profiles", Api.create_profile),
-        "GET": Endpoint("profiles:read", "profiles", Api.list_profiles),
+        "POST": Endpoint("profiles:write", "profiles", writing.create_profile),
+        "GET": Endpoint("profiles:read", "profiles", reading.list_profiles),
     },
     "/api/profiles/*": {
-        "GET": Endpoint("profiles:read", "profiles", Api.get_profile),
-        "PATCH": Endpoint("profiles:write", "profiles", Api.update_profile),
+        "GET": Endpoint("profiles:read", "profiles", reading.get_profile),
+        "PATCH": Endpoint("profiles:write", "profiles", writing.update_profile),
     },
-    "/api/lists": {"GET": Endpoint("lists:read", "lists", Api.list_lists)},
-    "/api/metrics": {"GET": Endpoint("metrics:read", "metrics", Api.list_metrics)},
-    "/api/accounts": {"GET": Endpoint("accounts:read", "accounts", Api.list_accounts)},
-    "/api/data-privacy-deletion-jobs": {"POST": Endpoint("data-privacy:write", "privacy", Api.delete_profile)},
+    "/api/lists": {"GET": Endpoint("lists:read", "lists", reading.list_lists)},
+    "/api/metrics": {"GET": Endpoint("metrics:read", "metrics", reading.list_metrics)},
+    "/api/accounts": {"GET": Endpoint("accounts:read", "accounts", reading.list_accounts)},
+    "/api/data-privacy-deletion-jobs": {"POST": Endpoint("data-privacy:write", "privacy", writing.delete_profile)},
 }
 
 
@@ -249,82 +135,3 @@ def _check_media_type(request: Request) -> None:
         wrong = media_type if media_type not in MEDIA_TYPES else encoding
         detail = f"Unsupported media type '{wrong}' in request."
         raise Refused(415, Problem(detail, "/data", code="unsupported_media_type", title="Unsupported media type."))
-
-
-def _noting(answer: Answer, good: validate.Accepted) -> Answer:
-    if good.ignored_phone:
-        answer.headers["X-Klaviyo-Partial-Failure"] = "phone_number"
-    return answer
-
-
-def _candidates(account: Account, query: Query) -> Iterable[Recorded]:
-    for clause in query.clauses:
-        if clause.field == "profile_id" and clause.operator == "equals":
-            return account.of_profile.get(clause.value, [])
-    return account.events.values()
-
-
-def _event_holds(account: Account, row: Recorded, query: Query) -> bool:
-    known = {
-        "profile_id": row.profile.id,
-        "metric_id": account.metric_id(row.metric),
-        "datetime": row.time.isoformat(),
-        "timestamp": int(row.time.timestamp()),
-    }
-    return all(clause.holds(known[clause.field]) for clause in query.clauses)
-
-
-def _named(account: Account, query: Query) -> Iterable[Profile]:
-    for clause in query.clauses:
-        if clause.operator == "equals" and clause.field in ("id", "email", "phone_number", "external_id"):
-            return account.people.with_value(clause.field, str(clause.value))
-    return account.people.by_id.values()
-
-
-def _profile_holds(person: Profile, query: Query) -> bool:
-    moments = {"created": person.created_at.isoformat(), "updated": person.updated_at.isoformat(), "id": person.id}
-    known = person.attributes | moments
-    return all(clause.holds(known.get(clause.field)) for clause in query.clauses)
-
-
-def _page(
-    call: Call,
-    query: Query,
-    rows: list[Any],
-    show: Callable[[Any], documents.Resource],
-    include: Callable[[Call, Query, list[Any]], list[documents.Resource]] | None = None,
-) -> Answer:
-    shown = rows[query.start : query.start + query.size]
-    here = f"{call.root}{call.request.path}"
-    onward = f"{here}?page[cursor]={query.start + query.size}&page[size]={query.size}"
-    content: dict[str, Any] = {
-        "data": [_sparse(show(row), query) for row in shown],
-        "links": {
-            "self": f"{here}?{call.request.query}" if call.request.query else here,
-            "next": onward if len(rows) > query.start + query.size else None,
-            "prev": None,
-        },
-    }
-    if include and query.include:
-        content["included"] = include(call, query, shown)
-    return document(content)
-
-
-def _single(query: Query, resource: documents.Resource) -> Answer:
-    return document({"data": _sparse(resource, query), "links": resource["links"]})
-
-
-def _sparse(resource: documents.Resource, query: Query) -> documents.Resource:
-    if wanted := query.fields.get(resource["type"]):
-        resource["attributes"] = {name: value for name, value in resource["attributes"].items() if name in wanted}
-    return resource
-
-
-def _included(call: Call, query: Query, rows: list[Recorded]) -> list[documents.Resource]:
-    found: dict[str, documents.Resource] = {}
-    for row in rows:
-        if "profile" in query.include:
-            found[row.profile.id] = documents.profile_resource(row.profile, call.root)
-        if "metric" in query.include:
-            found[row.metric] = documents.metric_resource(call.account, row.metric, call.root)
-    return list(found.values())

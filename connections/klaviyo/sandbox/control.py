@@ -133,7 +133,7 @@ def _narrowed(rows: Rows, request: Request) -> Rows:
     kept = [
         row
         for row in rows
-        if row["seq"] > after
+        if row.get("seq", after + 1) > after
         and (not since or _epoch(row.get("at") or row["recorded_at"]) >= since)
         and all(str(row.get(name)) == value for name, value in asked.items())
     ]
@@ -154,7 +154,6 @@ def _content(request: Request) -> Any:
 
 def _shown_profile(account: str, person: Profile) -> dict[str, Any]:
     return {
-        "seq": 1,
         "account": account,
         "id": person.id,
         "email": person.attributes.get("email"),

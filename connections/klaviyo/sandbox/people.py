@@ -54,10 +54,15 @@ class People:
     _index: dict[tuple[str, str], Profile] = field(default_factory=dict)
 
     def find(self, profile: dict[str, Any]) -> Profile | None:
-        """Whoever this profile resource means; the e-mail decides before the phone, external_id comes last."""
+        """Whoever this profile resource means: by id, else e-mail, else another identifier.
+
+        Somebody with another e-mail is somebody else, whatever phone number or external_id they share.
+        """
         if found := self.by_id.get(profile.get("id") or ""):
             return found
-        return next((found for key in _keys(profile["attributes"]) if (found := self._index.get(key))), None)
+        attributes = profile["attributes"]
+        candidates = (self._index.get(key) for key in _keys(attributes))
+        return next((found for found in candidates if found and _may_be(found, attributes)), None)
 
     def find_other(self, profile: dict[str, Any]) -> Profile | None:
         """Somebody else who already has the phone number of whoever this profile resource means."""
@@ -108,6 +113,11 @@ def iso(at: datetime | None) -> str | None:
 
 def _ulid() -> str:
     return "01" + new_id(_ULID, 24)
+
+
+def _may_be(person: Profile, attributes: dict[str, Any]) -> bool:
+    asked, known = attributes.get("email"), person.attributes.get("email")
+    return not asked or not known or asked.strip().lower() == known
 
 
 def _keys(attributes: dict[str, Any]) -> list[tuple[str, str]]:

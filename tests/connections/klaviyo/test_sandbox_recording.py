@@ -236,6 +236,20 @@ def test_a_phone_of_somebody_else_is_409_when_switched_so(twin: Twin) -> None:
     assert import_profile(twin, email="other@shop.com", phone_number="+12025550123").status_code == 200
 
 
+def test_two_people_with_one_phone_stay_two(twin: Twin) -> None:
+    for email in (EMAIL, "other@shop.com"):
+        post_event(twin, email=email, profile={"phone_number": "+12025550123"})
+    assert [row["email"] for row in twin.profiles()] == [EMAIL, "other@shop.com"]
+    assert len(twin.events()) == 2
+
+
+def test_a_phone_alone_finds_its_owner(twin: Twin) -> None:
+    import_profile(twin, phone_number="+12025550123")
+    post_event(twin, email=None, profile={"phone_number": "+12025550123"})
+    assert [row["email"] for row in twin.profiles()] == [EMAIL]
+    assert twin.events()[0]["profile_id"] == profile_id(twin)
+
+
 def test_a_profile_is_read_and_patched_by_its_id(twin: Twin) -> None:
     import_profile(twin)
     person = profile_id(twin)
