@@ -1,0 +1,176 @@
+"""One request to Klaviyo, one Exchange back. No retries, no redirects, no opinion about the answer.
+
+The last step of the corridor before the wire. A client belongs to one thread; it keeps one connection open. Whoever
+supervises it may `abort` a call that outlives the total deadline, since a read timeout alone is per read and a drip-fed
+answer never trips it.
+"""
+
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Timer
+from time import monotonic, perf_counter
+from typing import Any
+
+from django.conf import settings
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException, SSLError
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError, IncompleteRead, NameResolutionError, ProtocolError
+from urllib3.exceptions import TimeoutError as WireTimeout
+
+from connections.klaviyo.exchange import Exchange, Headers, Silence
+from connections.outgoing import AddressRefused, guarded_pools
+
+MAX_ANSWER_BYTES = 1_000_000
+CHUNK = 65_536
+MEDIA_TYPE = "application/vnd.api+json"
+USER_AGENT = "viaduct/1"
+
+
+class GuardedAdapter(HTTPAdapter):
+    """Requests' adapter over connections that pass the guard."""
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        self.poolmanager = guarded_pools(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+
+
+class Client:
+    """Calls Klaviyo for one thread.
+
+    `base_url` and `revision` default to the settings. Raises nothing for whatever the wire does: a call without a
+    complete answer is an Exchange whose `silence` says why.
+    """
+
+    def __init__(self, base_url: str = "", revision: str = "") -> None:
+        self.base_url = base_url or settings.KLAVIYO_BASE_URL
+        self.revision = revision or settings.KLAVIYO_REVISION
+        self.timeout = (settings.KLAVIYO_CONNECT_SECONDS, settings.KLAVIYO_TOTAL_SECONDS)
+        self.started = 0.0  # monotonic seconds of the call on the wire; 0 when there is none
+        self._aborted = False
+        self._adapter = GuardedAdapter(pool_connections=1, pool_maxsize=1)
+
+    def call(self, method: str, path: str, authorization: str, body: bytes = b"") -> Exchange:
+        """Send one request and read its answer, bounded in size."""
+        request = self._request(method, path, authorization, body)
+        started_at, begun = datetime.now(UTC), perf_counter()
+        self._aborted, self.started = False, monotonic()
+        status, headers, answer, silence = None, (), b"", None
+        try:
+            response = self._adapter.send(request, stream=True, timeout=self.timeout)
+            status, headers = response.status_code, tuple(response.raw.headers.items())
+            answer, silence = _read(response)
+        except (RequestException, HTTPError, OSError) as error:
+            silence = Silence.TIMEOUT if self._aborted else silence_of(error)
+        finally:
+            self.started = 0.0
+        return Exchange(
+            method=method,
+            url=request.url or "",
+            request_headers=_masked(request.headers, authorization),
+            body=body,
+            started_at=started_at,
+            duration_ms=round((perf_counter() - begun) * 1000),
+            status=status,
+            response_headers=headers,
+            answer=answer,
+            silence=silence,
+        )
+
+    def call_within(self, seconds: float, method: str, path: str, authorization: str, body: bytes = b"") -> Exchange:
+        """The same, ended after `seconds` in total by a watch of its own: for single calls outside a lane."""
+        watch = Timer(seconds, self.abort)
+        watch.start()
+        try:
+            return self.call(method, path, authorization, body)
+        finally:
+            watch.cancel()
+
+    def is_overdue(self) -> bool:
+        """Whether the call on the wire has outlived the total deadline."""
+        return bool(self.started) and monotonic() - self.started > self.timeout[1]
+
+    def abort(self) -> None:
+        """End the call on the wire, from another thread."""
+        self._aborted = True
+        for pool in self._pools():
+            sock = getattr(pool.current, "sock", None)
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._adapter.close()
+
+    def _pools(self) -> list[Any]:
+        pools = self._adapter.poolmanager.pools
+        return [pool for key in list(pools.keys()) if (pool := pools.get(key)) is not None]
+
+    def _request(self, method: str, path: str, authorization: str, body: bytes) -> PreparedRequest:
+        # Built by hand: requests' own preparation costs more than the rest of the call and would only repeat this.
+        request = PreparedRequest()
+        request.method, request.url, request.body, request.hooks = method, self.base_url + path, body or None, {}
+        request.headers = CaseInsensitiveDict(
+            {
+                "Authorization": authorization,
+                "revision": self.revision,
+                "Accept": MEDIA_TYPE,
+                "Accept-Encoding": "identity",
+                "User-Agent": USER_AGENT,
+            }
+        )
+        if body:
+            request.headers["Content-Type"] = MEDIA_TYPE
+            request.headers["Content-Length"] = str(len(body))
+        return request
+
+
+def silence_of(error: Exception) -> Silence:
+    """Which kind of silence an exception of the wire means; looks through its causes."""
+    seen: BaseException | None = error
+    while seen is not None:
+        for kind, silence in _SILENCES:
+            if isinstance(seen, kind):
+                return silence
+        reason = getattr(seen, "reason", None)
+        inner = next((value for value in seen.args if isinstance(value, BaseException)), None)
+        seen = reason if isinstance(reason, BaseException) else inner or seen.__cause__
+    return Silence.CONNECT
+
+
+_SILENCES: tuple[tuple[type[BaseException], Silence], ...] = (
+    (AddressRefused, Silence.ADDRESS),
+    (NameResolutionError, Silence.DNS),
+    (SSLError, Silence.TLS),
+    (IncompleteRead, Silence.CUT_OFF),
+    (WireTimeout, Silence.TIMEOUT),
+    (ConnectionRefusedError, Silence.CONNECT),
+    (ProtocolError, Silence.RESET),
+    (ConnectionError, Silence.RESET),
+)
+
+
+def _read(response: Response) -> tuple[bytes, Silence | None]:
+    """The answer's bytes after transfer decoding, and why they are not all of it."""
+    chunks, size = [], 0
+    try:
+        while chunk := response.raw.read(CHUNK, decode_content=False):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                response.raw.close()
+                return b"".join(chunks)[:MAX_ANSWER_BYTES], Silence.ENDLESS
+    except IncompleteRead as error:
+        partial = error.partial if isinstance(error.partial, bytes) else b""
+        return b"".join([*chunks, partial]), Silence.CUT_OFF
+    except (ProtocolError, OSError):
+        return b"".join(chunks), Silence.CUT_OFF
+    response.raw.release_conn()
+    return b"".join(chunks), None
+
+
+def _masked(headers: CaseInsensitiveDict[str], authorization: str) -> Headers:
+    """The headers as sent, the key reduced to its last four characters."""
+    masked = f"{authorization.partition(' ')[0]} ****{authorization[-4:]}"
+    return tuple((name, masked if name == "Authorization" else value) for name, value in headers.items())

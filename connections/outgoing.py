@@ -1,0 +1,98 @@
+"""The guard of every call that leaves: only to the named host, to a public address, and to the one just checked.
+
+Between the client and the wire. The name is resolved here, every address is judged, and the socket is opened to an
+address that passed, so that a name cannot answer differently a moment later. Loopback is for the sandbox and allowed
+only where the caller says so.
+"""
+
+import socket
+from ipaddress import ip_address
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+class AddressRefused(NewConnectionError):
+    """The host resolves to an address we do not call: private, link-local, reserved."""
+
+
+def open_socket(host: str, port: int, *, timeout: float | None, loopback: bool) -> socket.socket:
+    """A connected TCP socket to `host`; raises socket.gaierror, OSError, or PermissionError for a refused address."""
+    addresses = [found[4] for found in socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)]
+    allowed = [address for address in addresses if is_allowed(str(address[0]), loopback=loopback)]
+    if not allowed:
+        raise PermissionError(f"{host} has no public address")
+    failure: OSError | None = None
+    for address in allowed:
+        try:
+            return socket.create_connection((address[0], port), timeout)
+        except OSError as error:
+            failure = error
+    assert failure is not None
+    raise failure
+
+
+def is_allowed(address: str, *, loopback: bool) -> bool:
+    """Whether we may call this IP address."""
+    parsed = ip_address(address.partition("%")[0])
+    return parsed.is_loopback if loopback else parsed.is_global
+
+
+class _Guarded:
+    """What both connection classes share: the socket is opened through the guard."""
+
+    host: str
+    port: int
+    timeout: Any
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        loopback = self._dns_host in LOOPBACK_HOSTS
+        try:
+            opened = open_socket(self._dns_host, self.port, timeout=self.timeout, loopback=loopback)
+        except PermissionError as error:
+            raise AddressRefused(self, str(error)) from error  # type: ignore[arg-type]
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        except OSError as error:
+            raise NewConnectionError(self, f"{error}") from error  # type: ignore[arg-type]
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+
+
+class GuardedHTTPConnection(_Guarded, HTTPConnection):
+    """Plain HTTP, for the sandbox on loopback."""
+
+
+class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
+    """TLS, its certificate checked against the name that was asked for."""
+
+
+class _Remembering:
+    """A pool that knows which connection is in use, so that another thread can end a call that takes too long."""
+
+    current: Any = None
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        self.current = super()._get_conn(timeout)  # type: ignore[misc]
+        return self.current
+
+
+class GuardedHTTPPool(_Remembering, HTTPConnectionPool):
+    ConnectionCls = GuardedHTTPConnection
+
+
+class GuardedHTTPSPool(_Remembering, HTTPSConnectionPool):
+    ConnectionCls = GuardedHTTPSConnection
+
+
+def guarded_pools(**kwargs: Any) -> PoolManager:
+    """A urllib3 pool manager all of whose connections pass the guard."""
+    pools = PoolManager(**kwargs)
+    pools.pool_classes_by_scheme = {"http": GuardedHTTPPool, "https": GuardedHTTPSPool}
+    return pools

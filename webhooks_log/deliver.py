@@ -1,0 +1,108 @@
+"""The threads that hold the wire: each takes a claimed Delivery, makes one call, judges the answer, hands both back.
+
+Between a lane's claim and its settlement. Threads touch no database; whoever feeds them does. Here is one of the two
+borders where any exception is caught: a fault of ours while working on one row ends that row, not the lane.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from connections.klaviyo.client import Client
+from connections.klaviyo.exchange import Exchange
+from connections.klaviyo.payloads import without_phone
+from webhooks_log.packing import pack_content
+from webhooks_log.verdicts import Then, Verdict, judge
+
+logger = logging.getLogger("viaduct.deliver")
+
+
+@dataclass(slots=True)
+class Sending:
+    """One call to make: for whom (opaque to the threads), where, with what."""
+
+    errand: Any
+    path: str
+    authorization: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a Sending: the judged Exchange, its bytes packed, and the body for a second call if it needs one."""
+
+    exchange: Exchange
+    verdict: Verdict
+    packed: bytes
+    codec: int
+    stripped: bytes = b""
+
+
+class Senders:
+    """A fixed number of threads, each with one open connection to Klaviyo."""
+
+    def __init__(self, threads: int) -> None:
+        self.size = threads
+        self._todo: SimpleQueue[Sending | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Sending, Outcome | None]] = SimpleQueue()
+        self._clients: list[Client] = []
+        self._threads: list[Thread] = []
+        self.outstanding = 0
+
+    def send(self, sending: Sending) -> None:
+        self.outstanding += 1
+        if self.outstanding > len(self._threads) and len(self._threads) < self.size:
+            self._start()
+        self._todo.put(sending)
+
+    def finished(self, timeout: float) -> Iterator[tuple[Sending, Outcome | None]]:
+        """What came back, waiting at most `timeout` seconds for the first; None where a fault of ours came between."""
+        try:
+            one = self._done.get(timeout=timeout) if timeout > 0 else self._done.get_nowait()
+            while True:
+                self.outstanding -= 1
+                yield one
+                one = self._done.get_nowait()
+        except Empty:
+            return
+
+    def end_overdue(self) -> None:
+        """End calls that outlived the total deadline; their threads report them as unanswered."""
+        for client in self._clients:
+            if client.is_overdue():
+                client.abort()
+
+    def close(self) -> None:
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+        for client in self._clients:
+            client.close()
+
+    def _start(self) -> None:
+        client = Client()
+        thread = Thread(target=self._work, args=(client,), daemon=True)
+        self._clients.append(client)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self, client: Client) -> None:
+        while (sending := self._todo.get()) is not None:
+            outcome = None
+            try:
+                outcome = _outcome(sending, client)
+            except Exception:
+                logger.exception("A fault of ours while sending")
+            self._done.put((sending, outcome))
+
+
+def _outcome(sending: Sending, client: Client) -> Outcome:
+    exchange = client.call("POST", sending.path, sending.authorization, sending.body)
+    verdict = judge(exchange)
+    packed, codec = pack_content(exchange)
+    stripped = without_phone(sending.body) if verdict.then is Then.NOW_WITHOUT_PHONE else b""
+    return Outcome(exchange, verdict, packed, codec, stripped)

@@ -1,0 +1,115 @@
+"""The gates at the moment of sending: which connections may send now, and what is parked until they may.
+
+Dispatch judges an event when it arrives; a switch may be turned, a key refused or a scope found missing afterwards.
+What is then due is parked: WAITING with its reason and no date, until the clock finds the gate open again.
+"""
+
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from connections.klaviyo.budget import family_of
+from connections.models import Connection
+from connections.turns import Turn
+from webhooks_log.models import Delivery
+from webhooks_log.verdicts import Verdict
+
+BLOCK = 1000
+OFF, REFUSED, NO_SCOPE, ARCHIVED = "connection_off", "key_refused", "scope_missing", "archived"
+PARKED = (OFF, REFUSED, NO_SCOPE)
+
+SENDING = Q(is_active=True, push_events=True, archived_at=None)
+FREE = Q(held_at=None, sealed_key__isnull=False)
+
+
+def open_connections(account_id: int) -> QuerySet[Connection]:
+    """The connections of a lane that may send now; an endpoint family may still be held."""
+    return Connection.objects.filter(SENDING & FREE, account_id=account_id)
+
+
+def park(account_id: int) -> int:
+    """Park what is due for connections that may not send; returns how many rows (at most a block each)."""
+    closed = Connection.objects.filter(account_id=account_id).exclude(SENDING & FREE)
+    return sum(_park(connection) for connection in closed)
+
+
+def unpark(*, now: datetime) -> int:
+    """Let go what was parked for connections whose gate is open again; returns how many rows."""
+    released = 0
+    for reason, is_open in ((OFF, SENDING), (REFUSED, SENDING & FREE), (NO_SCOPE, SENDING & FREE)):
+        waits = Delivery.objects.filter(connection_id=OuterRef("pk"), **_parked(reason))
+        for connection in Connection.objects.filter(is_open).filter(Exists(waits)):
+            released += _unpark(connection, reason, now)
+    return released
+
+
+def hold_connection(pk: int, verdict: Verdict, *, now: datetime) -> None:
+    """A refused key holds the whole connection until the doctor finds a key that works."""
+    Connection.objects.filter(pk=pk).update(
+        held_at=now, state=Connection.State.KEY_REFUSED, state_detail=verdict.sentence
+    )
+
+
+def hold_wrong_account(pk: int, cid: str) -> None:
+    """The key answers for another account than before: nothing more leaves until the owner confirms."""
+    Connection.objects.filter(pk=pk).update(
+        held_at=timezone.now(), state=Connection.State.WRONG_ACCOUNT, state_detail=f"The key belongs to account {cid}."
+    )
+
+
+def hold_key_lost(pk: int, detail: str) -> None:
+    """Our own encryption key is gone: a clear state, and nothing is lost."""
+    Connection.objects.filter(pk=pk).update(
+        held_at=timezone.now(), state=Connection.State.KEY_LOST, state_detail=detail
+    )
+
+
+def hold_family(pk: int, family: str, detail: str, *, now: datetime) -> None:
+    """A missing scope holds its endpoint family only."""
+    connection = Connection.objects.get(pk=pk)
+    held = sorted({*connection.held_families, family})
+    Connection.objects.filter(pk=pk).update(
+        held_families=held, state=Connection.State.SCOPE_MISSING, state_detail=detail, checked_at=now
+    )
+
+
+def hold_rows(turn: Turn, ids: list[int], *, now: datetime) -> None:
+    """Park claimed rows of a held family."""
+    claimed = Delivery.objects.filter(pk__in=ids, claim_token=turn.token, state=Delivery.State.SENDING)
+    claimed.update(
+        state=Delivery.State.WAITING, reason=NO_SCOPE, next_attempt_at=None, claim_token=None, claims=0, updated_at=now
+    )
+
+
+def _park(connection: Connection) -> int:
+    now = timezone.now()
+    due = Delivery.objects.filter(
+        account_id=connection.account_id,
+        connection=connection,
+        state__in=(Delivery.State.QUEUED, Delivery.State.WAITING),
+        next_attempt_at__isnull=False,
+    )
+    rows = Delivery.objects.filter(pk__in=list(due.values_list("pk", flat=True)[:BLOCK]))
+    if connection.archived_at:
+        return rows.update(
+            state=Delivery.State.SKIPPED, reason=ARCHIVED, next_attempt_at=None, settled_at=now, updated_at=now
+        )
+    reason = REFUSED if connection.is_active and connection.push_events else OFF
+    return rows.update(state=Delivery.State.WAITING, reason=reason, next_attempt_at=None, updated_at=now)
+
+
+def _unpark(connection: Connection, reason: str, now: datetime) -> int:
+    waiting = Delivery.objects.filter(connection=connection, **_parked(reason))
+    ids = [
+        pk
+        for pk, path in waiting.values_list("pk", "path").order_by("id")[:BLOCK]
+        if family_of(path) not in connection.held_families
+    ]
+    return Delivery.objects.filter(pk__in=ids, **_parked(reason)).update(
+        state=Delivery.State.QUEUED, reason="", next_attempt_at=now, updated_at=now
+    )
+
+
+def _parked(reason: str) -> dict[str, object]:
+    return {"state": Delivery.State.WAITING, "reason": reason, "next_attempt_at": None}

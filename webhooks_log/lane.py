@@ -1,0 +1,321 @@
+"""One lane per Klaviyo account: what it takes next, what may go now, and what an answer makes of a Delivery.
+
+The corridor's fourth step. A lane knows nothing of threads: `webhooks_log.pump` asks it for the next call and brings it
+the answers. All its state that must survive stands in the account's row and the Deliveries' rows.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from connections import secrets, turns
+from connections.klaviyo.budget import Budget
+from connections.klaviyo.exchange import Exchange
+from connections.models import Connection, KlaviyoAccount
+from webhooks_log import claim, gates, ladder
+from webhooks_log.breaker import Breaker
+from webhooks_log.claim import Owed
+from webhooks_log.deliver import Outcome
+from webhooks_log.models import Delivery
+from webhooks_log.settle import Block, Call, Settlement, drop_phone, flush
+from webhooks_log.verdicts import Then, retry_after_seconds
+
+FLUSH_SECONDS = 0.1
+CONNECTIONS_SECONDS = 1.0  # how long a lane trusts what it read of its connections' switches
+DEFAULT_THROTTLE_SECONDS = 5.0
+SHORT_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A connection as a lane needs it: its key, and which endpoint families it may call."""
+
+    pk: int
+    authorization: str
+    held_families: frozenset[str]
+
+
+class Lane:
+    """The line of one account, held by a lease. Not thread-safe: one pump drives it."""
+
+    def __init__(self, turn: turns.Turn, *, now: datetime) -> None:
+        account = KlaviyoAccount.objects.get(pk=turn.pk)
+        self.turn, self.cid, self.pk = turn, account.cid, turn.pk
+        self.budget = Budget(account.budget, now=now.timestamp(), enabled=settings.BUDGET_ENABLED)
+        self.breaker = Breaker.restored(account.breaker, now.timestamp())
+        self.ready: deque[Owed] = deque()
+        self.behind: dict[tuple[int, int], deque[Owed]] = {}  # people with a call on the wire, and who waits for it
+        self.block = Block()
+        self.in_flight = 0
+        self.lost = False
+        self.throttled_until: datetime | None = None
+        self.taken_at = self.flushed_at = self.busy_at = time.monotonic()
+        self.doors: dict[int, Door] = {}
+        self._doors_at = 0.0
+        self._has_retries = True
+        self._alone = False
+        recovered = claim.recover(turn, now=now)
+        if recovered:
+            self.budget.assume(recovered, now.timestamp())
+
+    # ── What may go ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def top_up(self, *, now: datetime) -> int:
+        """Claim the next block; returns how many rows it brought."""
+        if self.lost or self.is_paused(now=now):
+            return 0
+        self._look_at_connections()
+        limit = settings.LANE_BLOCK if self.breaker.is_closed else 1
+        rows = claim.claim(self.turn, list(self.doors), limit, now=now) if self.doors else []
+        for row in self._unblocked(self._allowed(rows, now), now):
+            self._queue(row)
+        if rows:
+            self.busy_at = time.monotonic()
+        return len(rows)
+
+    def next_call(self, *, now: datetime) -> Owed | None:
+        """The next row that may go on the wire now; None when there is none, or the budget says wait."""
+        if not self.ready or self.lost or self.is_paused(now=now):
+            return None
+        if not self.breaker.may_send(now.timestamp(), self.in_flight):
+            return None
+        row = self.ready[0]
+        goes_alone = row.claims >= claim.MOST_CLAIMS  # twice interrupted: so that whoever kills workers is known
+        if self._alone or (goes_alone and self.in_flight):
+            return None
+        if not self.budget.take(row.family, now.timestamp()):
+            return None
+        self.ready.popleft()
+        self.behind.setdefault(row.person, deque())
+        self.in_flight += 1
+        self._alone = goes_alone
+        return row
+
+    def wait_seconds(self, *, now: datetime) -> float:
+        """How long until `next_call` may have something, as far as the budget knows."""
+        return self.budget.wait(self.ready[0].family, now.timestamp()) if self.ready else 1.0
+
+    def authorization(self, row: Owed) -> str:
+        return self.doors[row.connection_id].authorization
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.ready and not self.in_flight and not self.block
+
+    # ── What came of it ──────────────────────────────────────────────────────────────────────────────────────────────
+    def answered(self, row: Owed, outcome: Outcome | None, *, now: datetime) -> None:
+        """Note the Attempt and decide what becomes of the Delivery; None is a fault of ours, and the row ends alone."""
+        self.in_flight -= 1
+        self._alone = False
+        if outcome is None:
+            self._settle(row, Delivery.State.FAILED, "fault", None)
+        else:
+            self._decide(row, outcome, now)
+        self._release_person(row)
+
+    def _decide(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        exchange, verdict = outcome.exchange, outcome.verdict
+        self._check_account(row, exchange)
+        self.breaker.report(now.timestamp(), verdict.then is Then.LATER)
+        self.budget.learn(row.family, exchange.header("RateLimit-Limit"))
+        row.attempts += 1
+        self.block.calls.append(Call(row, outcome, body_id=row.body_id, without_phone=row.phone_dropped_at is not None))
+        _DECISIONS[verdict.then](self, row, outcome, now)
+
+    def needs_flush(self) -> bool:
+        full = len(self.block) >= settings.LANE_BLOCK
+        old = time.monotonic() - self.flushed_at > FLUSH_SECONDS
+        return (
+            full or (old and bool(self.block)) or time.monotonic() - self.flushed_at > settings.LANE_LEASE_SECONDS / 6
+        )
+
+    def flush(self, *, now: datetime) -> None:
+        """Write the block and renew the lease; marks the lane lost when the lease is."""
+        block, self.block = self.block, Block()
+        kept = flush(self.turn, block, lease_seconds=settings.LANE_LEASE_SECONDS, account=self._account(now))
+        self.flushed_at = time.monotonic()
+        if not kept:
+            self.lost = True
+            self.ready.clear()
+            self.behind.clear()
+
+    def give_back(self, *, now: datetime) -> None:
+        """Unclaim what never went out, settle the rest, release the lease. Nothing may be in flight."""
+        self._unclaim_ready(now, due_at=now)
+        self.flush(now=now)
+        if not self.lost:
+            turns.release(self.turn)
+
+    # ── Decisions, one per outcome of the table ──────────────────────────────────────────────────────────────────────
+    def _delivered(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        row.claims = 0
+        name = "" if outcome.verdict.name == "accepted" else outcome.verdict.name
+        self._settle(row, Delivery.State.DELIVERED, name, outcome)
+
+    def _now_without_phone(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        stripped = outcome.stripped
+        if row.phone_dropped_at or stripped == row.body:
+            row.claims = 0
+            self._settle(
+                row, Delivery.State.FAILED, "refused_again" if row.phone_dropped_at else outcome.verdict.name, outcome
+            )
+        elif drop_phone(self.turn, row, stripped, now=now):
+            self.ready.appendleft(row)  # at once: before anything else of this lane
+
+    def _later(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        row.claims = 0
+        self._has_retries = True
+        if not self.breaker.is_closed:
+            self._settle(row, Delivery.State.WAITING, "breaker_open", outcome, due_at=self._breaker_until(now))
+            return
+        row.tries += 1
+        wait = ladder.delay_seconds(row.tries, settings.RETRY_LADDER_SECONDS, random.random())
+        if wait is None:
+            self._settle(row, Delivery.State.FAILED, "exhausted", outcome)
+        else:
+            self._settle(row, Delivery.State.WAITING, "retrying", outcome, due_at=now + timedelta(seconds=wait))
+
+    def _wait(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        row.claims = 0
+        self._has_retries = True
+        seconds = retry_after_seconds(outcome.exchange)
+        until = now + timedelta(seconds=DEFAULT_THROTTLE_SECONDS if seconds is None else seconds)
+        self.throttled_until = max(until, self.throttled_until or until)
+        self.budget.refused(row.family, now.timestamp())
+        self._settle(row, Delivery.State.WAITING, "throttled", outcome, due_at=until)
+        if seconds is None or seconds > SHORT_WAIT_SECONDS:
+            self._unclaim_ready(now, due_at=self.throttled_until, reason="throttled")
+
+    def _hold_connection(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        row.claims = 0
+        self._settle(row, Delivery.State.WAITING, "key_refused", outcome)
+        gates.hold_connection(row.connection_id, outcome.verdict, now=now)
+        self._shut(row.connection_id, now)
+
+    def _hold_family(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        row.claims = 0
+        self._settle(row, Delivery.State.WAITING, "scope_missing", outcome)
+        detail = next((problem.detail for problem in outcome.exchange.problems()), "")
+        gates.hold_family(row.connection_id, row.family, detail, now=now)
+        self._shut(row.connection_id, now)
+
+    def _fail(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        row.claims = 0
+        self._settle(row, Delivery.State.FAILED, outcome.verdict.name, outcome)
+
+    # ── Small steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def _check_account(self, row: Owed, exchange: Exchange) -> None:
+        cid = exchange.header("Cid")
+        if cid and self.cid and cid != self.cid:
+            gates.hold_wrong_account(row.connection_id, cid)
+            self._shut(row.connection_id, exchange.started_at)
+
+    def _settle(
+        self, row: Owed, state: str, reason: str, outcome: Outcome | None, *, due_at: datetime | None = None
+    ) -> None:
+        status, duration = (outcome.exchange.status, outcome.exchange.duration_ms) if outcome else (None, None)
+        self.block.settlements.append(
+            Settlement(row, state, reason, next_attempt_at=due_at, status=status, duration_ms=duration)
+        )
+
+    def _queue(self, row: Owed) -> None:
+        if row.person in self.behind:
+            self.behind[row.person].append(row)
+        else:
+            self.ready.append(row)
+            self.behind[row.person] = deque()
+
+    def _release_person(self, row: Owed) -> None:
+        if self.ready and self.ready[0] is row:
+            return  # it goes again at once, and whoever waits behind it keeps waiting
+        waiting = self.behind.get(row.person)
+        if waiting:
+            self.ready.append(waiting.popleft())
+        else:
+            self.behind.pop(row.person, None)
+
+    def _allowed(self, rows: list[Owed], now: datetime) -> list[Owed]:
+        """Rows whose endpoint family the key may call; the others are held."""
+        held = [row for row in rows if row.family in self.doors[row.connection_id].held_families]
+        if held:
+            gates.hold_rows(self.turn, [row.id for row in held], now=now)
+        return [row for row in rows if row.family not in self.doors[row.connection_id].held_families]
+
+    def _unblocked(self, rows: list[Owed], now: datetime) -> list[Owed]:
+        """Rows that may go; the others wait behind an earlier message of their customer that is being retried."""
+        if not rows or not self._has_retries:
+            return rows
+        patience = timedelta(seconds=settings.LANE_ORDER_PATIENCE_SECONDS)
+        until = claim.blocked_until(rows, now=now, patience=patience)
+        self._has_retries = bool(until) or claim.has_retries(self.pk)
+        for row in rows:
+            if row.id in until:
+                claim.unclaim(self.turn, [row.id], now=now, due_at=until[row.id], reason="behind")
+        return sorted((row for row in rows if row.id not in until), key=lambda row: (row.rank, row.happened_at, row.id))
+
+    def _unclaim_ready(self, now: datetime, *, due_at: datetime, reason: str = "") -> None:
+        waiting = [row for line in self.behind.values() for row in line]
+        ids = [row.id for row in (*self.ready, *waiting)]
+        self.ready.clear()
+        for line in self.behind.values():
+            line.clear()
+        if ids and not self.lost:
+            claim.unclaim(self.turn, ids, now=now, due_at=due_at, reason=reason)
+
+    def _shut(self, connection_id: int, now: datetime) -> None:
+        """Stop handing out what this lane holds: the connection's switches are read again before the next claim."""
+        self._unclaim_ready(now, due_at=now)
+        self.doors.pop(connection_id, None)
+        self._doors_at = 0.0
+
+    def is_paused(self, *, now: datetime) -> bool:
+        throttled = self.throttled_until is not None and now < self.throttled_until
+        return throttled or not self.breaker.may_send(now.timestamp(), self.in_flight)
+
+    def _look_at_connections(self) -> None:
+        if time.monotonic() - self._doors_at > CONNECTIONS_SECONDS:
+            gates.park(self.pk)
+            self.doors = {door.pk: door for door in map(_door, gates.open_connections(self.pk)) if door}
+            self._doors_at = time.monotonic()
+
+    def _breaker_until(self, now: datetime) -> datetime:
+        until = self.breaker.open_until or now.timestamp()
+        return datetime.fromtimestamp(until, UTC)
+
+    def _account(self, now: datetime) -> dict[str, Any]:
+        """The account's columns as they should stand after this block."""
+        open_until = self.breaker.open_until
+        state = KlaviyoAccount.Breaker
+        return {
+            "budget": self.budget.state(now.timestamp()),
+            "throttled_until": self.throttled_until,
+            "breaker": self.breaker.state(),
+            "breaker_state": state.CLOSED if open_until is None else state.OPEN,
+            "breaker_until": None if open_until is None else self._breaker_until(now),
+        }
+
+
+_DECISIONS: dict[Then, Callable[[Lane, Owed, Outcome, datetime], None]] = {
+    Then.DELIVERED: Lane._delivered,
+    Then.NOW_WITHOUT_PHONE: Lane._now_without_phone,
+    Then.LATER: Lane._later,
+    Then.WAIT: Lane._wait,
+    Then.HOLD_CONNECTION: Lane._hold_connection,
+    Then.HOLD_FAMILY: Lane._hold_family,
+    Then.FAILED: Lane._fail,
+}
+
+
+def _door(connection: Connection) -> Door | None:
+    """The connection's key opened; None, and the connection says so, when our own secret is lost."""
+    try:
+        authorization = secrets.authorization(connection.sealed_key)
+    except secrets.KeyLost as lost:
+        gates.hold_key_lost(connection.pk, str(lost))
+        return None
+    return Door(connection.pk, authorization, frozenset(connection.held_families))

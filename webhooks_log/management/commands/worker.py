@@ -1,0 +1,62 @@
+"""`manage.py worker`: the queue's cluster in a process group of its own, and beside it the clock that is also its
+watchdog.
+
+Everything between ingest's answer and Klaviyo runs here. Several hosts may each run one.
+"""
+
+import logging
+import signal
+import socket
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from webhooks_log.clock import Clock, is_wedged
+from webhooks_log.cluster import Cluster, end_orphans
+
+logger = logging.getLogger("viaduct.worker")
+
+
+class Command(BaseCommand):
+    help = "Dispatch events and deliver messages, until it is asked to stop."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stops = False
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        host = socket.gethostname()
+        end_orphans(host)
+        self.cluster = Cluster(host)
+        self.clock = Clock()
+        self._start()
+        try:
+            while not self.stops:
+                self._look()
+                time.sleep(settings.CLOCK_SECONDS)
+        finally:
+            self.cluster.stop()
+
+    def _look(self) -> None:
+        """One look of clock and watchdog. A database that is away is no reason to end: it comes back."""
+        try:
+            self.clock.tick()
+            why = "it ended" if not self.cluster.is_running() else is_wedged(now=timezone.now(), since=self.since)
+        except DatabaseError as error:
+            logger.warning("The database is away: %s", error)
+            connections.close_all()
+            return
+        if why and not self.stops:
+            logger.error("Restarting the cluster: %s", why)
+            self.cluster.restart()
+            self.since = timezone.now()
+
+    def _start(self) -> None:
+        self.cluster.start()
+        self.since = timezone.now()
+
+    def _stop(self, *_: object) -> None:
+        self.stops = True

@@ -1,0 +1,151 @@
+"""One process that serves many lanes at once with one set of threads, fairly, until nothing is due.
+
+Rung by the queue; the queue's task carries nothing. A pump takes the leases of lanes with due work, hands their
+calls to the threads in turns, brings each lane its answers, and gives every lease back before it leaves. Killed at
+any moment it leaves rows that the next holder of their lane takes back.
+"""
+
+import os
+import socket
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from connections import turns
+from connections.models import KlaviyoAccount
+from events.models import Inbox
+from webhooks_log import claim, stopping
+from webhooks_log.deliver import Senders, Sending
+from webhooks_log.lane import Lane
+
+MOST_LANES = 16
+LOOK_SECONDS = 0.04  # how often it looks for lanes with due work
+QUIET_SECONDS = 1.0  # how long it lingers when nothing is due: the next event is usually close
+LIFE_SECONDS = 40.0  # well under the queue's own time limit
+INBOX_PATIENCE_SECONDS = 0.5  # a dispatcher that waits longer for a worker gets this one
+
+
+class Pump:
+    """Serves lanes until nothing is due for a while, its time is up, or its worker is asked to stop."""
+
+    def __init__(self, *, life_seconds: float = LIFE_SECONDS, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.clock = turns.Clock()
+        self.senders = Senders(settings.LANE_THREADS)
+        self.lanes: dict[int, Lane] = {}
+        self.ends_at = time.monotonic() + life_seconds
+        self.quiet_seconds = quiet_seconds
+        self.busy_at = self.looked_at = time.monotonic()
+        self.others_wait = False
+        self.sent = 0
+
+    def run(self) -> int:
+        """Returns how many calls were made."""
+        try:
+            self._look()
+            while not self._is_over():
+                self._turn()
+            self._finish()
+        finally:
+            self.senders.close()
+        return self.sent
+
+    def _turn(self) -> None:
+        self._collect(self._patience())
+        self._flush()
+        if time.monotonic() - self.looked_at > LOOK_SECONDS:
+            self._look()
+        self._feed()
+
+    def _is_over(self) -> bool:
+        now = time.monotonic()
+        quiet = not self.senders.outstanding and now - self.busy_at > self.quiet_seconds
+        return quiet or now > self.ends_at or stopping.is_asked()
+
+    # ── Lanes come and go ────────────────────────────────────────────────────────────────────────────────────────────
+    def _look(self) -> None:
+        """Adopt lanes with due work, the longest unserved first; give back those that are idle or had their slice."""
+        now = self.clock.now()
+        self.looked_at = time.monotonic()
+        due = claim.due_accounts(now, mine=list(self.lanes), limit=2 * MOST_LANES)
+        strangers = [pk for pk in due if pk not in self.lanes]
+        self.others_wait = len(strangers) > MOST_LANES - len(self.lanes)
+        self._yield_slices(now)
+        for pk in strangers[: MOST_LANES - len(self.lanes)]:
+            turn = turns.take(KlaviyoAccount, pk, holder=self.holder, seconds=settings.LANE_LEASE_SECONDS)
+            if turn:
+                self.lanes[pk] = Lane(turn, now=now)
+        for pk in due:
+            hungry = pk in self.lanes and len(self.lanes[pk].ready) < settings.LANE_BLOCK // 2
+            if hungry and self.lanes[pk].top_up(now=now):
+                self.busy_at = time.monotonic()
+        self._drop_idle(now)
+        if self.senders.outstanding:
+            self.senders.end_overdue()
+        if Inbox.objects.filter(rung_at__lt=now - timedelta(seconds=INBOX_PATIENCE_SECONDS), leased_until=None):
+            self.ends_at = min(self.ends_at, time.monotonic())
+
+    def _yield_slices(self, now: datetime) -> None:
+        if not self.others_wait:
+            return
+        over = [lane for lane in self.lanes.values() if time.monotonic() - lane.taken_at > settings.LANE_SLICE_SECONDS]
+        for lane in sorted(over, key=lambda lane: lane.taken_at)[: MOST_LANES // 2]:
+            if not lane.in_flight:
+                self._give_back(lane, now)
+
+    def _drop_idle(self, now: datetime) -> None:
+        for lane in list(self.lanes.values()):
+            idle = lane.is_idle and time.monotonic() - lane.busy_at > self.quiet_seconds / 2
+            paused = lane.is_paused(now=now) and not lane.in_flight
+            if lane.lost and not lane.in_flight:
+                del self.lanes[lane.pk]
+            elif idle or paused:
+                self._give_back(lane, now)
+
+    def _give_back(self, lane: Lane, now: datetime) -> None:
+        lane.give_back(now=now)
+        del self.lanes[lane.pk]
+
+    # ── Calls go out and come back ───────────────────────────────────────────────────────────────────────────────────
+    def _feed(self) -> None:
+        """Hand out one call a lane in turns, as long as threads are free."""
+        now = self.clock.now()
+        lanes = list(self.lanes.values())
+        while lanes and self.senders.outstanding < self.senders.size:
+            lanes = [
+                lane for lane in lanes if self.senders.outstanding < self.senders.size and self._hand_out(lane, now)
+            ]
+
+    def _hand_out(self, lane: Lane, now: datetime) -> bool:
+        row = lane.next_call(now=now)
+        if row is None:
+            return False
+        self.senders.send(Sending((lane, row), row.path, lane.authorization(row), row.body))
+        self.sent += 1
+        self.busy_at = time.monotonic()
+        return True
+
+    def _collect(self, timeout: float) -> None:
+        for sending, outcome in self.senders.finished(timeout):
+            lane, row = sending.errand
+            lane.answered(row, outcome, now=self.clock.now())
+
+    def _flush(self) -> None:
+        for lane in self.lanes.values():
+            if lane.needs_flush():
+                lane.flush(now=self.clock.now())
+
+    def _patience(self) -> float:
+        """How long to wait for answers before looking around again, in seconds."""
+        waits = [lane.wait_seconds(now=self.clock.now()) for lane in self.lanes.values() if lane.ready]
+        return min([LOOK_SECONDS, *waits]) if self.senders.outstanding < self.senders.size else LOOK_SECONDS
+
+    def _finish(self) -> None:
+        """Let what is on the wire come back, settle it, give every lease back."""
+        while self.senders.outstanding:
+            self._collect(LOOK_SECONDS)
+            self._flush()
+            self.senders.end_overdue()
+        for lane in list(self.lanes.values()):
+            self._give_back(lane, self.clock.now())

@@ -1,0 +1,177 @@
+"""Writing down what came of a block of calls: Attempts, their bytes, the Deliveries' new states, hourly counts.
+
+Second half of a lane's work. One transaction a block, guarded by the lease: a drain that lost its lease may still
+note its Attempts (marked late), but settles nothing.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, models, transaction
+
+from connections.turns import Turn, database_now
+from webhooks_log import counts
+from webhooks_log.claim import Owed
+from webhooks_log.deliver import Outcome
+from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
+from webhooks_log.packing import pack
+
+FINAL = (Delivery.State.DELIVERED, Delivery.State.FAILED)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call made for one Delivery, as its Attempt will be written."""
+
+    row: Owed
+    outcome: Outcome
+    body_id: int
+    without_phone: bool = False
+    kind: str = Attempt.Kind.SINGLE
+    job: str = ""
+    job_offset: int | None = None
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What becomes of a Delivery. `next_attempt_at` is None where time alone does not make it due."""
+
+    row: Owed
+    state: str
+    reason: str = ""
+    detail: str = ""
+    next_attempt_at: datetime | None = None
+    status: int | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Block:
+    """What a lane has learnt since its last flush."""
+
+    calls: list[Call] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+
+def flush(turn: Turn, block: Block, *, lease_seconds: float, account: dict[str, Any]) -> bool:
+    """Write a block and renew the lease in one transaction; False if the lease was lost.
+
+    `account` holds the account's columns to save beside the lease: budget, breaker.
+    """
+    now = database_now()
+    with transaction.atomic():
+        kept = turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now).update(
+            leased_until=now + timedelta(seconds=lease_seconds), rung_at=now, **account
+        )
+        _write_attempts(block.calls, is_late=not kept)
+        if kept:
+            _write_settlements(turn, block.settlements, now)
+            counts.add(_counted(block), now)
+    return bool(kept)
+
+
+def drop_phone(turn: Turn, row: Owed, body: bytes, *, now: datetime) -> bool:
+    """Commit the body without the phone before it is sent; every later try uses it. False if the lease was lost."""
+    content, codec = pack(body)
+    with transaction.atomic():
+        stored = Body.objects.create(content=content, codec=codec, size=len(body))
+        changed = Delivery.objects.filter(
+            pk=row.id, claim_token=turn.token, state=Delivery.State.SENDING
+        ).update(body=stored, phone_dropped_at=now, updated_at=now)  # fmt: skip
+    row.body, row.body_id, row.phone_dropped_at = body, stored.pk, now
+    return bool(changed)
+
+
+def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
+    if not calls:
+        return
+    attempts, contents = [], []
+    for pk, call in zip(_reserve_ids(len(calls)), calls, strict=True):
+        exchange, verdict = call.outcome.exchange, call.outcome.verdict.name
+        attempts.append((
+            pk, call.row.id, call.body_id, call.kind, _moment(exchange.started_at), exchange.duration_ms,
+            exchange.status, verdict, exchange.silence or "", exchange.header("X-Klaviyo-Req-Id")[:64],
+            is_late, call.without_phone, call.job, call.job_offset,
+        ))  # fmt: skip
+        contents.append((pk, call.outcome.packed, call.outcome.codec))
+    with connection.cursor() as cursor:
+        cursor.executemany(_INSERT_ATTEMPT, attempts)
+        cursor.executemany(_INSERT_CONTENT, contents)
+
+
+def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime) -> None:
+    if not settlements:
+        return
+    moment = _moment(now)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _SETTLE,
+            [
+                (
+                    settled.state, settled.reason, settled.detail, _moment(settled.next_attempt_at),
+                    settled.row.tries, settled.row.claims, settled.status, settled.duration_ms, settled.row.attempts,
+                    moment if settled.state in FINAL else None, moment, settled.row.id, turn.token,
+                )
+                for settled in settlements
+            ],
+        )  # fmt: skip
+
+
+def _counted(block: Block) -> Counter[counts.What]:
+    counted: Counter[counts.What] = Counter()
+    for settled in block.settlements:
+        if settled.state in (Delivery.State.DELIVERED, Delivery.State.FAILED):
+            counted[(settled.row.merchant_id, settled.row.connection_id, settled.row.metric, settled.state)] += 1
+    for call in block.calls:
+        if call.without_phone:
+            counted[(call.row.merchant_id, call.row.connection_id, call.row.metric, "phone_dropped")] += 1
+    return counted
+
+
+def _columns(model: type[models.Model], *names: str) -> str:
+    return f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+
+
+_INSERT_ATTEMPT = _columns(
+    Attempt, "id", "delivery_id", "body_id", "kind", "started_at", "duration_ms", "status", "verdict", "error",
+    "klaviyo_request_id", "is_late", "without_phone", "job", "job_offset",
+)  # fmt: skip
+_INSERT_CONTENT = _columns(AttemptContent, "attempt_id", "packed", "codec")
+_SETTLE = f"""
+    UPDATE {Delivery._meta.db_table}
+       SET state = %s, reason = %s, detail = %s, next_attempt_at = %s, tries = %s, claims = %s, http_status = %s,
+           duration_ms = %s, attempt_count = %s, settled_at = %s, updated_at = %s, claim_token = NULL
+     WHERE id = %s AND claim_token = %s AND state = 'sending'
+"""
+
+
+_ids: dict[int, list[int]] = {}  # reserved and unused, by process: a fork must not use its parent's
+
+
+def _reserve_ids(count: int) -> Iterable[int]:
+    """Primary keys for new Attempts, known before the INSERT so that rows and their bytes go in two statements."""
+    table = Attempt._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":  # the write lock is ours until the commit, so nobody else takes these
+            cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)", [table])
+            first = cursor.fetchone()[0] + 1
+            return range(first, first + count)
+        reserved = _ids.setdefault(os.getpid(), [])
+        if len(reserved) < count:
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, 1000 + count]
+            )
+            reserved.extend(pk for (pk,) in cursor.fetchall())
+    taken, reserved[:count] = reserved[:count], []
+    return taken
+
+
+def _moment(value: datetime | None) -> Any:
+    return None if value is None else connection.ops.adapt_datetimefield_value(value)
