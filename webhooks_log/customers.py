@@ -15,14 +15,14 @@ from webhooks_log.models import Note
 from webhooks_log.moments import moment, zone_of
 from webhooks_log.page import page
 from webhooks_log.selection import merged_rows
-from webhooks_log.viewer import Viewer, slugs, viewer
+from webhooks_log.viewer import Viewer, narrowed, slugs, viewer
 
 PAGE = 50
 
 
 def customers(request: HttpRequest) -> HttpResponse:
     """The newest customers, by keyset; the search box above every page finds any other."""
-    eyes = viewer(request)
+    eyes = narrowed(request)
     before = request.GET.get("before", "")
     parts = [Customer.objects.filter(merchant_id=pk) for pk in eyes.merchants]
     if before.isascii() and before.isdigit() and len(before) < 19:
@@ -63,6 +63,8 @@ def customer(request: HttpRequest, pk: int) -> HttpResponse:
         remarks=[
             (note, moment(note.at, zone, now)) for note in Note.objects.filter(customer=found).order_by("pk")[:50]
         ],
+        note_address=reverse("admin:customer_note", args=(pk,)),
+        note_id="customer",
         first_seen=moment(found.first_seen_at, zone, now),
         facts_at=moment(found.facts_at, zone, now),
     )

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connections.models import Connection, Merchant
-from events.models import Customer, Event
+from events.models import Customer, Event, Order
 from webhooks_log.masking import mask_email, mask_sentence
 from webhooks_log.models import Attempt, Delivery
 from webhooks_log.moments import span
@@ -19,8 +20,10 @@ from webhooks_log.rows import metric_name, reason_of
 from webhooks_log.verdicts import BY_NAME
 
 GOOD, BAD, WAIT, UNSURE = "good", "bad", "warn", "dull"
+WAYS = {"bearer": "an API key", "address": "the secret address", "hmac": "a signature", "command": "a command of ours"}
 MOST_EVENTS = 12
 MOST_DELIVERIES = 40
+TOLD_OTHERWISE = ("already_told", "carried")  # skipped, and Klaviyo knows it all the same
 KEY_STATES = (Connection.State.KEY_REFUSED, Connection.State.KEY_LOST, Connection.State.SCOPE_MISSING)
 
 
@@ -56,15 +59,16 @@ class Explanation:
     parts: tuple["Explanation", ...] = field(default=())
 
 
-def explain_event(event: Event, *, clear: bool = True, now: datetime | None = None) -> Explanation:
-    """One fact from Vrio, from its arrival to Klaviyo's answer."""
+def explain_event(event: Event, *, clear: bool = True, now: datetime | None = None, alone: bool = True) -> Explanation:
+    """One fact from Vrio, from its arrival to Klaviyo's answer; `alone` looks at customer and connections too."""
     now = now or timezone.now()
     rows = _rows(Delivery.objects.filter(event=event))
-    steps = [_arrived(event), *_known_twice(event), _read(event)]
-    if rows:
-        steps += [step for row in rows for step in _outcome(row, now, clear=clear)]
-    elif event.state == Event.State.DISPATCHED:
-        steps.append(Step("Does Klaviyo hear of it?", UNSURE, "No message comes of this kind of event."))
+    steps = [_arrived(event), _duplicate(event), _read(event)]
+    if alone and event.customer:
+        steps.append(_email(event.customer, clear=clear))
+    if alone:
+        steps += _connections(event.merchant, _campaign(event))
+    steps += [_messages(event, rows), *(_outcome(row, now, clear=clear) for row in rows)]
     return _concluded(f"{event.webhook_event} {event.event_id}", steps, rows)
 
 
@@ -73,7 +77,7 @@ def explain_customer(customer: Customer, *, clear: bool = True, now: datetime | 
     now = now or timezone.now()
     events = list(_slim(Event.objects.filter(customer=customer)).order_by("-pk")[:MOST_EVENTS])
     steps = [_heard_of(customer, events), _email(customer, clear=clear), *_connections(customer.merchant)]
-    parts = tuple(explain_event(event, clear=clear, now=now) for event in events)
+    parts = tuple(explain_event(event, clear=clear, now=now, alone=False) for event in events)
     return _summed_up(str(customer) if clear else f"customer {customer.vrio_id}", steps, parts)
 
 
@@ -85,34 +89,25 @@ def explain_order(merchants: Iterable[Merchant], order_id: str, *, clear: bool =
     steps = [_heard_of_order(order_id, events)]
     owners = {event.merchant_id for event in events} or {merchant.pk for merchant in merchants[:1]}
     steps += [step for merchant in merchants if merchant.pk in owners for step in _connections(merchant)]
-    parts = tuple(explain_event(event, clear=clear) for event in events)
+    parts = tuple(explain_event(event, clear=clear, alone=False) for event in events)
     return _summed_up(f"Order {order_id}", steps, parts)
 
 
 # ── Did Vrio send it? ────────────────────────────────────────────────────────────────────────────────────────────────
 def _arrived(event: Event) -> Step:
-    ways = {
-        "bearer": "an API key",
-        "address": "the secret address",
-        "hmac": "a signature",
-        "command": "a command of ours",
-    }
-    way = ways.get(event.authenticated_by, event.authenticated_by or "nothing")
-    again = f" It arrived {event.arrivals} times with the same content and counts once." if event.arrivals > 1 else ""
-    return Step(
-        "Did Vrio send it?", GOOD, f"Yes, proven by {way}.{again}", at=event.received_at, evidence=(_of(event),)
-    )
+    way = WAYS.get(event.authenticated_by, event.authenticated_by or "nothing")
+    return Step("Did Vrio send it?", GOOD, f"Yes, proven by {way}.", at=event.received_at, evidence=(_of(event),))
 
 
-def _known_twice(event: Event) -> list[Step]:
-    if event.conflict_of_id is None:
-        return []
-    text = (
-        f"Event {event.conflict_of_id} has the same identity and other content. Both are kept and both were worked on."
-    )
-    return [
-        Step("Is it a duplicate?", WAIT, text, evidence=(Evidence("event", event.conflict_of_id, "the first one"),))
-    ]
+def _duplicate(event: Event) -> Step:
+    question = "Is it a duplicate?"
+    if event.conflict_of_id is not None:
+        text = "An event with the same identity and other content came before. Both are kept, both were worked on."
+        return Step(question, WAIT, text, evidence=(Evidence("event", event.conflict_of_id, "the first one"),))
+    if event.arrivals > 1:
+        text = f"It arrived {event.arrivals} times with the same content, and counts once."
+        return Step(question, GOOD, text, at=event.last_arrived_at)
+    return Step(question, GOOD, "No, it arrived once.")
 
 
 def _read(event: Event) -> Step:
@@ -172,15 +167,15 @@ def _email(customer: Customer, *, clear: bool) -> Step:
     return Step(question, BAD, text, "Add it in Vrio; what waits goes out by itself.", evidence=evidence)
 
 
-def _connections(merchant: Merchant) -> list[Step]:
+def _connections(merchant: Merchant, campaign: str = "") -> list[Step]:
     found = list(Connection.objects.living().filter(merchant=merchant).order_by("pk")[:20])
     if not found:
         text = f"{merchant.name} has no connection to Klaviyo."
         return [Step("Is there a connection?", BAD, text, "Add one under Settings > Connections.")]
-    return [_connection(connection) for connection in found]
+    return [_connection(connection, campaign) for connection in found]
 
 
-def _connection(connection: Connection) -> Step:
+def _connection(connection: Connection, campaign: str = "") -> Step:
     question, evidence = f"Is “{connection.name}” ready?", (Evidence("connection", connection.pk, connection.name),)
     if not connection.is_active:
         return Step(question, BAD, "It is not active.", "Switch it on.", evidence=evidence)
@@ -189,35 +184,50 @@ def _connection(connection: Connection) -> Step:
     if connection.held_at or connection.state in KEY_STATES:
         text = connection.state_detail or f"{connection.get_state_display()}."
         return Step(question, BAD, text, "Enter a working key at the connection.", connection.held_at, evidence)
-    only = list(connection.campaigns.values_list("vrio_id", flat=True)[:20])
+    only = list(connection.campaigns.values_list("vrio_id", flat=True)[:50])
+    if only and campaign and campaign not in only:
+        text = f"Active, Push Events on, but campaign {campaign} is not among those it sends ({', '.join(only)})."
+        return Step(question, BAD, text, "Add the campaign, or leave the list empty to send all.", None, evidence)
     limits = f" It sends only campaigns {', '.join(only)}." if only else " It sends all campaigns."
     return Step(question, GOOD, f"Active, Push Events on.{limits}", at=connection.checked_at, evidence=evidence)
 
 
+def _campaign(event: Event) -> str:
+    """The campaign of the event's order, "" where none is known."""
+    if not event.order_id:
+        return ""
+    order = Order.objects.filter(source_id=event.source_id, vrio_id=event.order_id).first()
+    return order.campaign_id if order else ""
+
+
 # ── What became of it? ───────────────────────────────────────────────────────────────────────────────────────────────
-def _outcome(row: Delivery, now: datetime, *, clear: bool) -> list[Step]:
+def _messages(event: Event, rows: list[Delivery]) -> Step:
+    question = "What does Klaviyo hear of it?"
+    if rows:
+        heard = ", ".join(dict.fromkeys(metric_name(row.metric) for row in rows))
+        return Step(question, GOOD, f"{heard}.")
+    if event.state == Event.State.DISPATCHED:
+        return Step(question, UNSURE, "Nothing comes of this kind of event.")
+    return Step(question, UNSURE, "Nothing so far.")
+
+
+def _outcome(row: Delivery, now: datetime, *, clear: bool) -> Step:
     question = f"{metric_name(row.metric)} to {row.connection.name}"
     reason = reason_of(row) or Reason("", "", "")
     said = " ".join(dict.fromkeys(text for text in (reason.sentence, row.detail) if text))
     said = said if clear else mask_sentence(said)
     evidence, last = (Evidence("delivery", row.pk, row.unique_id),), _last(row)
     if row.state == Delivery.State.DELIVERED:
-        return [_accepted(question, row, last, evidence)]
+        return _accepted(question, row, last, evidence)
+    if row.state == Delivery.State.SKIPPED and row.reason in TOLD_OTHERWISE:
+        return Step(question, GOOD, f"Not sent of its own. {said}", "", row.settled_at or row.created_at, evidence)
     if row.state == Delivery.State.SKIPPED:
-        return [Step(question, BAD, f"Not sent. {said}", reason.advice, row.settled_at or row.created_at, evidence)]
+        return Step(question, BAD, f"Not sent. {said}", reason.advice, row.settled_at or row.created_at, evidence)
     answered = _answered(last)
     if row.state == Delivery.State.FAILED:
-        return [Step(question, BAD, f"Failed. {answered or said}", _advice(last, reason), row.settled_at, evidence)]
-    return [
-        Step(
-            question,
-            WAIT,
-            f"{_waiting(row, now)} {said} {answered}".strip(),
-            reason.advice,
-            row.next_attempt_at,
-            evidence,
-        )
-    ]
+        return Step(question, BAD, f"Failed. {answered or said}", _advice(last, reason), row.settled_at, evidence)
+    text = " ".join(filter(None, (_waiting(row, now), said, answered)))
+    return Step(question, WAIT, text, reason.advice, row.next_attempt_at, evidence)
 
 
 def _accepted(question: str, row: Delivery, last: Attempt | None, evidence: tuple[Evidence, ...]) -> Step:
@@ -230,7 +240,7 @@ def _accepted(question: str, row: Delivery, last: Attempt | None, evidence: tupl
         question,
         GOOD,
         text,
-        "Klaviyo records it within minutes. Looking there tells for sure.",
+        "Klaviyo records it within minutes; “Look in Klaviyo” tells for sure.",
         row.settled_at,
         evidence,
     )
@@ -268,8 +278,9 @@ def _last(row: Delivery) -> Attempt | None:
 def _concluded(title: str, steps: list[Step], rows: list[Delivery]) -> Explanation:
     stopped = next((step for step in steps if step.tone == BAD), None)
     waiting = next((step for step in steps if step.tone == WAIT), None)
-    if rows and all(row.state == Delivery.State.DELIVERED for row in rows):
-        seen = all(row.seen_at for row in rows)
+    told = [row for row in rows if row.reason not in TOLD_OTHERWISE]
+    if rows and all(row.state == Delivery.State.DELIVERED for row in told):
+        seen = bool(told) and all(row.seen_at for row in told)
         words = "All of it was seen in Klaviyo." if seen else "All of it was accepted by Klaviyo."
         return Explanation(title, tuple(steps), words, GOOD)
     if stopped:
@@ -289,13 +300,13 @@ def _summed_up(title: str, steps: list[Step], parts: tuple[Explanation, ...]) ->
     return Explanation(title, tuple(steps), "Everything we know of was accepted by Klaviyo.", GOOD, parts)
 
 
-def _rows(rows: "Iterable[Delivery]") -> list[Delivery]:
-    slim = rows.select_related("connection").prefetch_related("attempts").defer("draft", "notes")  # type: ignore[attr-defined]
+def _rows(rows: QuerySet[Delivery]) -> list[Delivery]:
+    slim = rows.select_related("connection").prefetch_related("attempts").defer("draft", "notes")
     return list(slim.order_by("pk")[:MOST_DELIVERIES])
 
 
-def _slim(events: "Iterable[Event]") -> "Iterable[Event]":
-    return events.defer("body", "digest")  # type: ignore[attr-defined]
+def _slim(events: QuerySet[Event]) -> QuerySet[Event]:
+    return events.defer("body", "digest")
 
 
 def _of(event: Event) -> Evidence:

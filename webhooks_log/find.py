@@ -19,7 +19,7 @@ from webhooks_log.models import Attempt, Delivery
 from webhooks_log.moments import moment, zone_of
 from webhooks_log.page import page
 from webhooks_log.rows import metric_name
-from webhooks_log.viewer import Viewer, viewer
+from webhooks_log.viewer import Viewer, narrowed
 
 MOST = 20  # of each kind
 
@@ -36,7 +36,7 @@ class Hit:
 
 def find(request: HttpRequest) -> HttpResponse:
     """What is known under `?q=`; a single hit leads straight to it."""
-    eyes = viewer(request)
+    eyes = narrowed(request)
     asked = request.GET.get("q", "").strip()[:200]
     hits = search(asked, eyes) if asked else []
     if len(hits) == 1:

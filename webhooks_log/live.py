@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from events.models import Customer
 from webhooks_log.models import Delivery
 from webhooks_log.page import fragment
 from webhooks_log.rows import lines
+from webhooks_log.scope import merchants_in
 from webhooks_log.selection import SHOWN, Selection, newest, read, scopes
-from webhooks_log.viewer import Viewer, viewer
+from webhooks_log.viewer import Viewer, narrowed
 
 OVERLAP = timedelta(seconds=5)
 MAX_CHANGES = 200
@@ -25,10 +25,9 @@ FARTHEST_BACK = timedelta(hours=1)
 
 def webhooks_live(request: HttpRequest) -> HttpResponse:
     """Lines changed since `?since=`, with `X-Since` for the next question; 204 when nothing has."""
-    eyes = viewer(request)
+    eyes = narrowed(request)
     selection = read(request.GET)
-    if selection.customer:
-        eyes.own(Customer.objects.only("merchant_id"), pk=selection.customer)
+    merchants_in(selection, eyes)
     now = timezone.now()
     changed = _changed(selection, eyes, _since(request, now))
     overflows = len(changed) > MAX_CHANGES

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from connections.klaviyo.exchange import Headers
 from events.models import Event
+from webhooks_log.explain import WAYS
 from webhooks_log.masking import mask_sentence
 from webhooks_log.models import Attempt, AttemptContent, Delivery, Note
 from webhooks_log.moments import duration, moment, size, span, zone_of
@@ -28,6 +30,7 @@ from webhooks_log.viewer import Viewer, viewer
 
 MAX_RAW = 16_000  # characters shown; all bytes are a click away
 MOST_ATTEMPTS = 60
+NOTHING = ("Nothing.", "Nothing. It is tried again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +126,27 @@ def opened(row: Delivery, eyes: Viewer) -> dict[str, Any]:
     eyes.note_seen(row)
     line: Line = lines([row], eyes, now)[0]
     calls = [call_of(attempt, number, zone) for number, attempt in enumerate(attempts, 1)]
+    reason = reason_of(row)
     return {
         "eyes": eyes,
         "row": row,
         "line": line,
         "clear": _clear(eyes, row),
         "may_send": eyes.may_send_again(row.merchant_id),
-        "reason": reason_of(row),
+        "reason": reason,
         "detail": row.detail if _clear(eyes, row) else mask_sentence(row.detail),
         "stations": stations(row, attempts, zone, now),
         "earlier": calls[:-1],
         "wire": wire(attempts, len(attempts) - 1, eyes) if attempts else None,
         "message": None if attempts else _unsent(row, masked=not _clear(eyes, row)),
         "left_out": [str(note) if _clear(eyes, row) else mask_sentence(str(note)) for note in row.notes],
+        "advice": _to_do(calls[-1].advice if calls else "", reason.advice if reason else ""),
         "event": row.event,
+        "proven_by": WAYS.get(row.event.authenticated_by, row.event.authenticated_by),
         "received": moment(row.event.received_at, zone, now),
         "remarks": [(note, moment(note.at, zone, now)) for note in _remarks(row)],
+        "note_address": reverse("admin:delivery_note", args=(row.pk,)),
+        "note_id": row.pk,
     }
 
 
@@ -310,6 +318,11 @@ def _verdict(attempt: Attempt) -> Reason:
     if attempt.verdict == FAULT:
         return Reason(FAULT, "A fault of ours stopped this message.", "Ask our support with the link to this page.")
     return Reason(attempt.verdict, attempt.error or attempt.verdict, "")
+
+
+def _to_do(*advices: str) -> str:
+    """The first advice that asks for something."""
+    return next((advice for advice in advices if advice and advice not in NOTHING), "")
 
 
 def _fold(content: bytes, before: bytes | None, *, masked: bool) -> tuple[SafeString, str]:

@@ -15,7 +15,9 @@ def page(request: HttpRequest, template: str, *, title: str, **context: Any) -> 
     request.current_app = admin.site.name  # type: ignore[attr-defined]
     frame = admin.site.each_context(request)
     return TemplateResponse(
-        request, f"webhooks_log/{template}", {**frame, "title": title, "is_fullwidth": "1", **context}
+        request,
+        f"webhooks_log/{template}",
+        {**frame, "title": title, "exact_title": title, "is_fullwidth": "1", **context},
     )
 
 

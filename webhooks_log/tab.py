@@ -11,22 +11,27 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections.models import Connection
-from events.models import Customer, Event
-from webhooks_log.customers import customer_tabs, customer_title
+from events.catalogue import RULES
+from events.models import Customer
+from webhooks_log.customers import customer_tabs, customer_title, person
 from webhooks_log.live import OVERLAP
-from webhooks_log.metrics import METRICS
 from webhooks_log.models import Delivery
 from webhooks_log.page import page
 from webhooks_log.rows import lines
 from webhooks_log.saved import saved_filters
+from webhooks_log.scope import merchants_in
 from webhooks_log.selection import HTTP_CLASSES, PAGE, PROFILE_ONLY, Selection, newest, read
-from webhooks_log.viewer import Viewer, slugs, viewer
+from webhooks_log.viewer import Viewer, narrowed, slugs, viewer
+
+TEST_METRIC = "Viaduct Test"
+METRICS = (*dict.fromkeys(rule.metric for rule in RULES if rule.metric), TEST_METRIC)
 
 
 def webhooks(request: HttpRequest) -> HttpResponse:
     """All Deliveries of the person's merchants, or what the address narrows them to."""
-    eyes = viewer(request)
-    selection = checked(read(request.GET, customer=None), eyes)
+    eyes = narrowed(request)
+    selection = read(request.GET, customer=None)
+    merchants_in(selection, eyes)
     return page(request, "list.html", title=_title(selection, eyes), **listing(request, eyes, selection))
 
 
@@ -34,7 +39,8 @@ def customer_webhooks(request: HttpRequest, pk: int) -> HttpResponse:
     """The Webhooks tab on the customer screen."""
     eyes = viewer(request)
     customer: Customer = eyes.own(Customer.objects.all(), pk=pk)
-    selection = checked(read(request.GET, customer=pk, merchant=""), eyes)
+    selection = read(request.GET, customer=pk, merchant="", event="", replay="")
+    merchants_in(selection, eyes)
     eyes.note_seen(customer)
     context = listing(request, eyes, selection)
     return page(
@@ -43,17 +49,9 @@ def customer_webhooks(request: HttpRequest, pk: int) -> HttpResponse:
         title=customer_title(customer, eyes),
         tabs=customer_tabs(customer, "webhooks"),
         customer=customer,
+        person=person(customer, eyes),
         **context,
     )
-
-
-def checked(selection: Selection, eyes: Viewer) -> Selection:
-    """The selection, if the connection and the event it names are the person's own; a 404 otherwise."""
-    if selection.connection:
-        eyes.own(Connection.objects.all(), pk=selection.connection)
-    if selection.event:
-        eyes.own(Event.objects.only("merchant_id"), pk=selection.event)
-    return selection
 
 
 def listing(request: HttpRequest, eyes: Viewer, selection: Selection) -> dict[str, Any]:
@@ -78,6 +76,7 @@ def listing(request: HttpRequest, eyes: Viewer, selection: Selection) -> dict[st
         "export_query": selection.as_query(),
         "saved": saved_filters(request.user, eyes) if not selection.customer else [],
         "query": query,
+        "may_export": all(eyes.sees_personal_data(pk) for pk in eyes.merchants),
     }
 
 

@@ -97,7 +97,12 @@ class Viewer:
 
 
 def viewer(request: HttpRequest) -> Viewer:
-    """The person behind this request, narrowed to `?merchant=slug` where the address names one."""
+    """The person behind this request."""
+    return Viewer(request.user)
+
+
+def narrowed(request: HttpRequest) -> Viewer:
+    """The person, narrowed to `?merchant=slug` where the address names one; a 404 for somebody else's."""
     return Viewer(request.user, request.GET.get("merchant", ""))
 
 

@@ -11,7 +11,7 @@ from webhooks_log.customers import customer_tabs, customer_title
 from webhooks_log.explain import Evidence, Explanation, explain_customer, explain_event, explain_order
 from webhooks_log.moments import moment, zone_of
 from webhooks_log.page import page
-from webhooks_log.viewer import Viewer, viewer
+from webhooks_log.viewer import narrowed, viewer
 
 PAGES = {"event": "admin:event", "delivery": "admin:delivery", "customer": "admin:customer"}
 
@@ -39,7 +39,7 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
 
 def why_order(request: HttpRequest) -> HttpResponse:
     """The checklist for `?order=`, narrowed by `?merchant=`."""
-    eyes: Viewer = viewer(request)
+    eyes = narrowed(request)
     order = request.GET.get("order", "").strip()[:50]
     if not order or not eyes.merchants:
         raise Http404
