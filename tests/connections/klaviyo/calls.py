@@ -42,7 +42,7 @@ def event(
     sent = {
         "properties": {"OrderId": "1253"},
         "metric": _metric(metric),
-        "profile": {"data": {"type": "profile", "attributes": {"email": email} | (profile or {})}},
+        "profile": {"data": {"type": "profile", "attributes": ({"email": email} if email else {}) | (profile or {})}},
         "unique_id": "1668",
         "value": 29.99,
         "value_currency": "USD",

@@ -1,5 +1,6 @@
 """Fixed windows of one second and sixty, per account and endpoint family, wherever they start."""
 
+import json
 import math
 import random
 from collections import Counter
@@ -9,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections.klaviyo.sandbox.accounts import FULL_KEY, OTHER_ACCOUNT_KEY, SECOND_FULL_KEY
+from connections.klaviyo.sandbox.answers import Answer
 from connections.klaviyo.sandbox.limits import LIMITS, Limits
+from connections.klaviyo.sandbox.requests import Request
+from connections.klaviyo.sandbox.twin import Twin as Sandbox
 from tests.connections.klaviyo.calls import call, import_profile, post_event, profile
 from tests.twin import Twin
 
@@ -81,50 +85,64 @@ def test_the_headers_can_describe_the_steady_window_as_in_2023(twin: Twin) -> No
     assert 0 <= int(headers["RateLimit-Reset"]) < 60
 
 
-def throttle(twin: Twin, key: str = FULL_KEY) -> int:
-    """Calls /api/accounts, once a second at most, until it is refused; how many were let in."""
-    count = 0
-    while call(twin, "GET", "/api/accounts", key=key).status_code == 200:
-        count += 1
-    return count
+class Still:
+    """A sandbox in this process whose clock stands still."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox(now=lambda: 1000.5)
+        self.sandbox.change({"phase": 0.0})
+
+    def ask(self, method: str, path: str, key: str = FULL_KEY, body: bytes = b"") -> Answer:
+        headers = {"authorization": f"Klaviyo-API-Key {key}", "revision": "2026-10-15"}
+        headers["content-type"] = "application/json"
+        return self.sandbox.answer(Request(method, path, headers, body, b"", 0.0, 0.0))
 
 
-def test_a_throttled_answer_has_retry_after_instead(twin: Twin) -> None:
-    throttle(twin)
-    answer = call(twin, "GET", "/api/accounts")
-    assert answer.status_code == 429
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert "Cid" in answer.headers
-    assert "RateLimit-Limit" not in answer.headers
-    error = answer.json()["errors"][0]
+@pytest.fixture
+def still() -> Still:
+    return Still()
+
+
+def test_a_throttled_answer_has_retry_after_instead(still: Still) -> None:
+    assert still.ask("GET", "/api/accounts").status == 200
+    answer = still.ask("GET", "/api/accounts")
+    assert (answer.status, answer.headers["Retry-After"], answer.headers["Cid"]) == (429, "1", "DemoA1")
+    assert not any(name.startswith("RateLimit") for name in answer.headers)
+    (error,) = json.loads(answer.body)["errors"]
     assert (error["code"], error["title"]) == ("throttled", "Request was throttled.")
-    assert error["detail"].startswith("Request was throttled. Expected available in ")
-    assert error["source"] == {"pointer": "/data"}
+    assert error["detail"] == "Request was throttled. Expected available in 1 second."
+    assert (error["source"], error["links"]["type"][:8]) == ({"pointer": "/data"}, "https://")
 
 
-def test_the_keys_of_an_account_share_its_windows_and_no_others_do(twin: Twin) -> None:
-    throttle(twin, FULL_KEY)
-    answered = [call(twin, "GET", "/api/accounts", key=key).status_code for key in (SECOND_FULL_KEY, OTHER_ACCOUNT_KEY)]
-    assert answered == [429, 200]
+def test_the_keys_of_an_account_share_its_windows_and_no_others_do(still: Still) -> None:
+    keys = (FULL_KEY, SECOND_FULL_KEY, OTHER_ACCOUNT_KEY)
+    assert [still.ask("GET", "/api/accounts", key).status for key in keys] == [200, 429, 200]
 
 
-def test_one_family_throttled_leaves_the_others_alone(twin: Twin) -> None:
-    throttle(twin)
-    assert post_event(twin).status_code == 202
+def test_one_family_throttled_leaves_the_others_alone(still: Still) -> None:
+    paths = ("/api/accounts", "/api/accounts", "/api/lists")
+    assert [still.ask("GET", path).status for path in paths] == [200, 429, 200]
 
 
-@pytest.mark.parametrize("key", ["pk_wrong000000000000000", "pk_sandbox_Abc123_noevents"])
-def test_a_refused_key_or_scope_uses_nothing_up(twin: Twin, key: str) -> None:
-    post_event(twin, key=key)
-    good = "pk_sandbox_Abc123_full"
-    assert post_event(twin, key=good).headers["RateLimit-Remaining"] == "349"
+def test_reading_and_writing_events_share_one_family(still: Still) -> None:
+    still.ask("GET", "/api/events")
+    assert still.ask("POST", "/api/events", body=b"{}").headers["RateLimit-Remaining"] == "348"
 
 
-def test_a_refused_body_uses_its_call_up(twin: Twin) -> None:
-    twin.settings(phase=0.999)
-    left = [post_event(twin, **spoilt).headers["RateLimit-Remaining"] for spoilt in ({"value": "1"}, {})]
-    assert left in (["349", "348"], ["349", "349"])
-    assert [row["status"] for row in twin.requests()] == [400, 202]
+@pytest.mark.parametrize("key", ["pk_wrong000000000000000", "pk_sandbox_DemoA1_noevents"])
+def test_a_refused_key_or_scope_uses_nothing_up(still: Still, key: str) -> None:
+    still.ask("GET", "/api/events", key)
+    assert still.ask("GET", "/api/events").headers["RateLimit-Remaining"] == "349"
+
+
+def test_a_refused_body_uses_its_call_up(still: Still) -> None:
+    assert still.ask("POST", "/api/events", body=b"{}").status == 400
+    assert still.ask("GET", "/api/events").headers["RateLimit-Remaining"] == "348"
+
+
+def test_350_events_a_second_pass_and_no_more(still: Still) -> None:
+    statuses = [still.ask("POST", "/api/events", body=b"{}").status for _ in range(352)]
+    assert statuses == [400] * 350 + [429] * 2
 
 
 def test_limits_can_be_switched_off(twin: Twin) -> None:
