@@ -26,7 +26,7 @@ from connections.models import ApiKey
 from events import auth, ingest, refusals
 from events.auth import Caller
 from events.envelope import NoEnvelope, clean, read_envelope
-from events.ingest import Arrival, KeyClosed, Origin, Stored
+from events.ingest import Arrival, KeyClosed, Origin, Receipt, Stored
 from events.models import Inbox
 from events.problems import Problem, details, problem_response
 from events.refusals import Refused
@@ -34,7 +34,7 @@ from events.strict_json import Document, Item, NotStrict, read
 
 DISPATCH = "webhooks_log.jobs.dispatch"
 REQUEST_ID = "viaduct.request_id"  # the environ key under which the outermost layer leaves the request's id
-BELL_RESTS = 0.02  # seconds in which this process does not look again whether the bell has been rung
+BELL_RESTS = 0.25  # seconds in which this process believes an INSERT that saw the bell rung already
 RETRY_AFTER = "5"
 logger = logging.getLogger(__name__)
 
@@ -174,12 +174,11 @@ class _Reading:
 def _take_in(request: HttpRequest, caller: Caller, raw: bytes) -> HttpResponse:
     now = timezone.now()
     reading = _read_or_keep(request, caller, raw, now)
-    stored = _store(request, caller, reading.arrivals, now)
+    receipt = _store(request, caller, reading.arrivals, now)
     if reading.refused:
         refusals.keep(caller, reading.refused, now)
-    if stored:
-        _after_commit(caller, now)
-    return _answer(reading, stored, says_only_200=caller.kind == ApiKey.Kind.ADDRESS)
+    _after_commit(caller, receipt, now)
+    return _answer(reading, receipt.rows, says_only_200=caller.kind == ApiKey.Kind.ADDRESS)
 
 
 def _read_or_keep(request: HttpRequest, caller: Caller, raw: bytes, now: datetime) -> _Reading:
@@ -219,11 +218,16 @@ def _problem(wrong: NotStrict) -> Problem:
     return Problem(status, wrong.code, clean(wrong.detail), field=clean(wrong.field))
 
 
-def _store(request: HttpRequest, caller: Caller, arrivals: Sequence[Arrival], now: datetime) -> list[Stored]:
+def _store(request: HttpRequest, caller: Caller, arrivals: Sequence[Arrival], now: datetime) -> Receipt:
     if not arrivals:
-        return []
+        return Receipt([], is_quiet=False)
     origin = Origin(
-        caller.merchant_id, caller.source_id, caller.key_id, caller.kind, request.META.get(REQUEST_ID, "")[:40]
+        merchant_id=caller.merchant_id,
+        source_id=caller.source_id,
+        inbox_id=caller.inbox_id,
+        key_id=caller.key_id,
+        authenticated_by=caller.kind,
+        request_id=request.META.get(REQUEST_ID, "")[:40],
     )
     try:
         return ingest.store(origin, arrivals, now)
@@ -254,20 +258,21 @@ def _told(refused: Refused) -> dict[str, Any]:
 
 
 # ── After the commit ─────────────────────────────────────────────────────────────────────────────────────────────────
-_rung: dict[int, float] = {}
+_looked_at: dict[int, float] = {}
 
 
-def _after_commit(caller: Caller, now: datetime) -> None:
+def _after_commit(caller: Caller, receipt: Receipt, now: datetime) -> None:
     """Whatever goes wrong from here on, the events are stored and the answer is yes: the clock finds them."""
     try:
-        _ring(caller.inbox_id)
+        if not all(row.is_duplicate for row in receipt.rows):
+            _ring(caller.inbox_id, receipt.is_quiet)
         auth.note_use(caller, now)
     except (DatabaseError, InterfaceError, RedisError, OSError) as error:
         logger.warning("stored, but the bell could not be rung: %s", error.__class__.__name__)
 
 
-def _ring(inbox_id: int) -> None:
-    if monotonic() - _rung.get(inbox_id, 0.0) < BELL_RESTS:
-        return
-    _rung[inbox_id] = monotonic()
-    turns.ring(Inbox, inbox_id, DISPATCH)
+def _ring(inbox_id: int, is_quiet: bool) -> None:
+    """Ring if the INSERT saw a quiet bell. What it saw was before its commit, so look again every now and then."""
+    if is_quiet or monotonic() - _looked_at.get(inbox_id, 0.0) > BELL_RESTS:
+        _looked_at[inbox_id] = monotonic()
+        turns.ring(Inbox, inbox_id, DISPATCH)

@@ -1,0 +1,28 @@
+"""Make the benchmark's source, its keys and the bare table; print what the load generator needs, as JSON."""
+
+import json
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.db import connection  # noqa: E402
+
+from connections import keys  # noqa: E402
+from connections.models import Merchant, Source  # noqa: E402
+
+TABLE = {
+    "postgresql": "CREATE TABLE bench_floor (id bigserial PRIMARY KEY, received_at timestamptz, body bytea)",
+    "sqlite": "CREATE TABLE bench_floor (id integer PRIMARY KEY, received_at text, body blob)",
+}
+
+if __name__ == "__main__":
+    merchant = Merchant.objects.create(name="Bench", slug="bench")
+    source = Source.objects.create(merchant=merchant, name="Vrio", dialect="v2")
+    bearer = keys.new_bearer(source, name="bench")[1]
+    signing, secret = keys.new_hmac(source, name="bench", header="X-Signature")
+    with connection.cursor() as cursor:
+        cursor.execute(TABLE[connection.vendor])
+    print(json.dumps({"bearer": bearer, "secret": secret, "public_id": signing.public_id}))
