@@ -112,6 +112,7 @@ CUSTOMER_CREATED = Kind.CUSTOMER_CREATED
 ORDER_ABANDONED = Kind.ORDER_ABANDONED
 ORDER_UPDATED = Kind.ORDER_UPDATED
 TRANSACTION_COMPLETED = Kind.TRANSACTION_COMPLETED
+TRANSACTION_SCHEDULED = Kind.TRANSACTION_SCHEDULED
 TRANSACTION_SKIPPED = Kind.TRANSACTION_SKIPPED
 TRANSACTION_UNSKIPPED = Kind.TRANSACTION_UNSKIPPED
 OFFER_CANCELLED = Kind.ORDER_OFFER_CANCELLED
@@ -149,6 +150,7 @@ SILENCES: tuple[Silence, ...] = (
     Silence(TRANSACTION_COMPLETED, declined_correction,     "declined_correction", "This correction was declined at the bank, so nothing changed and Klaviyo hears nothing."),
     Silence(TRANSACTION_COMPLETED, chargeback_reversal,     "recorded_only",       "A chargeback reversal counts for the lifetime value; Klaviyo has no event for it."),
     Silence(TRANSACTION_COMPLETED, returned_check,          "recorded_only",       "A returned check counts for the lifetime value; Klaviyo has no event for it."),
+    Silence(TRANSACTION_SCHEDULED, always,                  "recorded_only",       "The charge is planned and has not been made; Klaviyo hears of it when it has."),
     Silence(TRANSACTION_SKIPPED,   always,                  "recorded_only",       "Vrio skipped a scheduled charge; Klaviyo has no event for it."),
     Silence(TRANSACTION_UNSKIPPED, always,                  "recorded_only",       "Vrio put a skipped charge back; Klaviyo has no event for it."),
     Silence(ORDER_UPDATED,         always,                  "recorded_only",       "The order was updated; what it says about the customer is kept and goes along with the next event."),

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     ORDER_ABANDONED = "order_abandoned"
     ORDER_UPDATED = "order_updated"
     TRANSACTION_COMPLETED = "transaction_completed"
+    TRANSACTION_SCHEDULED = "transaction_scheduled"
     TRANSACTION_SKIPPED = "transaction_skipped"
     TRANSACTION_UNSKIPPED = "transaction_unskipped"
     ORDER_OFFER_CANCELLED = "order_offer_cancelled"

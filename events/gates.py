@@ -12,8 +12,8 @@ EMAIL = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+([A-Za-z]{2,63}|xn--[A-Za-z0-9-]{2,59})"
 )
-SWALLOWED_DOMAINS = frozenset(("example.com", "example.net", "example.org", "test.com"))
-SWALLOWED_ENDINGS = (".example", ".invalid", ".localhost", ".test")
+DROPPED_DOMAINS = frozenset(("example.com", "example.net", "example.org", "test.com"))
+DROPPED_ENDINGS = (".example", ".invalid", ".localhost", ".test")
 
 
 def email_gate(email: str) -> Skipped | None:
@@ -21,13 +21,13 @@ def email_gate(email: str) -> Skipped | None:
     if not email:
         return Skipped("no_email", "Vrio tells no e-mail address of this customer, and Klaviyo knows people by theirs.")
     if len(email) > EMAIL_CHARACTERS:
-        return Skipped("bad_email", f"Klaviyo takes e-mail addresses up to {EMAIL_CHARACTERS} characters.")
+        return Skipped("no_email", f"Klaviyo takes e-mail addresses up to {EMAIL_CHARACTERS} characters.")
     if not EMAIL.fullmatch(email):
-        return Skipped("bad_email", "The customer's e-mail address is not a valid one, so Klaviyo would refuse it.")
+        return Skipped("no_email", "The customer's e-mail address is not a valid one, so Klaviyo would refuse it.")
     domain = email.rpartition("@")[2].lower()
-    if domain in SWALLOWED_DOMAINS or domain.endswith(SWALLOWED_ENDINGS):
+    if domain in DROPPED_DOMAINS or domain.endswith(DROPPED_ENDINGS):
         return Skipped(
-            "swallowed_domain", f"Klaviyo accepts events for {domain} and silently drops them: it is a test domain."
+            "dropped_domain", f"Klaviyo accepts events for {domain} and silently drops them: it is a test domain."
         )
     return None
 

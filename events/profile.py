@@ -93,3 +93,17 @@ def location(place: Address | None) -> Mapping[str, str]:
         "zip": place.zip,
     }
     return {name: words for name, words in fields.items() if words}
+
+
+def place(keyed: Mapping[str, str]) -> Address | None:
+    """The address behind Klaviyo's keys, as the mirror stores it."""
+    if not keyed:
+        return None
+    return Address(
+        address1=keyed.get("address1", ""),
+        address2=keyed.get("address2", ""),
+        city=keyed.get("city", ""),
+        country=keyed.get("country", ""),
+        region=keyed.get("region", ""),
+        zip=keyed.get("zip", ""),
+    )

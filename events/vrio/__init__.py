@@ -8,14 +8,14 @@ from datetime import datetime
 
 from events.facts import Broken, Facts, Ignored, Kind
 from events.vrio.customers import read_customer
-from events.vrio.envelope import Envelope, identify, open_envelope
+from events.vrio.envelope import opened
 from events.vrio.orders import read_order
 from events.vrio.shipments import read_shipment
 from events.vrio.subscriptions import read_subscription
 from events.vrio.transactions import read_transaction
-from events.vrio.values import Record, in_zone
+from events.vrio.values import Record, in_zone, text
 
-__all__ = ["Broken", "Envelope", "Ignored", "identify", "open_envelope", "read", "read_envelope"]
+__all__ = ["Broken", "Ignored", "read"]
 
 Reader = Callable[[Kind, Record, str, datetime, str], Facts | Ignored]
 
@@ -26,6 +26,7 @@ READERS: dict[tuple[str, str], tuple[Kind, Reader]] = {
     ("order",       "order_abandonned"):         (Kind.ORDER_ABANDONED,         read_order),  # Vrio's older spelling
     ("order",       "order_updated"):            (Kind.ORDER_UPDATED,           read_order),
     ("transaction", "transaction_completed"):    (Kind.TRANSACTION_COMPLETED,   read_transaction),
+    ("transaction", "transaction_scheduled"):    (Kind.TRANSACTION_SCHEDULED,   read_transaction),
     ("transaction", "transaction_skipped"):      (Kind.TRANSACTION_SKIPPED,     read_transaction),
     ("transaction", "transaction_unskipped"):    (Kind.TRANSACTION_UNSKIPPED,   read_transaction),
     ("order_offer", "order_offer_cancelled"):    (Kind.ORDER_OFFER_CANCELLED,   read_subscription),
@@ -49,19 +50,19 @@ def read(body: bytes, *, time_zone: str) -> Facts | Ignored:
 
     Ignored is an event kind or a value that no table knows. Raises Broken for a record that cannot be read.
     """
-    return read_envelope(open_envelope(body), time_zone=time_zone)
-
-
-def read_envelope(envelope: Envelope, *, time_zone: str) -> Facts | Ignored:
-    """The same for an envelope already opened."""
-    known = READERS.get((envelope.type, envelope.event))
+    event = opened(body)
+    known = READERS.get((event.type, event.event))
     if known is None:
         return Ignored(
-            "unknown_event", f"Vrio's event “{envelope.event[:60]}” of a {envelope.type[:40]} is not one we know."
+            "unknown_event", f"“{event.event[:60]}” of a Vrio {event.type[:40]} is not an event that we know."
         )
-    if not envelope.date:
-        raise Broken("webhook_event_date", "It is missing.")
     kind, reader = known
-    return reader(
-        kind, envelope.record, envelope.event_id, in_zone("webhook_event_date", envelope.date, time_zone), time_zone
-    )
+    return reader(kind, event.record, event.event_id, told_at(event.date, event.record, time_zone), time_zone)
+
+
+def told_at(date: str, record: Record, time_zone: str) -> datetime:
+    """The event's date; a record without one was true when it was last written."""
+    words = text({"date": date}, "date") or text(record, "date_complete", "date_modified", "date_created")
+    if not words:
+        raise Broken("webhook_event_date", "It is missing.")
+    return in_zone("webhook_event_date", words, time_zone)

@@ -22,7 +22,7 @@ def customer_of(customer: Record, zone: str) -> Person:
     """A customer object, wherever it stood."""
     return Person(
         customer_id=identity(customer, "customer_id", "id"),
-        email=text(customer, "email"),
+        email=text(customer, "email").lower(),
         first_name=text(customer, "first_name", "fname"),
         last_name=text(customer, "last_name", "lname"),
         phone=text(customer, "phone"),

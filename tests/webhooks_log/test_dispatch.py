@@ -1,0 +1,105 @@
+"""Dispatch: what becomes of a stored event, and the row that says why not."""
+
+import pytest
+
+from events.models import Event
+from tests.events.vrio_records import customer, offer, order, sale, shipped
+from tests.webhooks_log.inbox import NOW, connect, ids, only, post, profile, rows, sent, shop, states, tell
+from webhooks_log import dispatch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_sale_becomes_three_events_that_are_due() -> None:
+    merchant = shop()
+    tell(merchant, sale())
+    assert states(merchant) == [
+        ("Placed Order", "queued", ""),
+        ("Ordered Product", "queued", ""),
+        ("Started Subscription", "queued", ""),
+    ]
+    assert [row.unique_id for row in rows(merchant)] == ["1668", "1668_1", "1668_1_sub"]
+    assert all(row.next_attempt_at == NOW and row.email == "sarah.mason@klaviyo-demo.com" for row in rows(merchant))
+    assert Event.objects.get().state == "dispatched"
+
+
+def test_dispatching_twice_adds_nothing() -> None:
+    merchant = shop()
+    tell(merchant, sale())
+    Event.objects.update(state="received")
+    dispatch.run(now=NOW)
+    assert len(rows(merchant)) == 3
+
+
+def test_the_same_fact_under_another_event_id_is_already_told() -> None:
+    merchant = shop()
+    tell(merchant, sale(), sale(event_id="other"))
+    assert len(ids(merchant)) == 3
+    again = rows(merchant)[3:]
+    assert {row.reason for row in again} == {"already_told"}
+
+
+def test_lifetime_value_and_next_charge_go_along() -> None:
+    merchant = shop()
+    tell(merchant, sale())
+    told = profile(only(merchant, "Placed Order"))["properties"]
+    assert told["CLV"] == "29.99"
+    assert told["NextChargeDate"] == "2025-09-15"
+    assert told["ActiveSubscriber"] is True
+
+
+def test_a_shipment_of_an_unknown_customer_waits_and_goes_with_the_sale() -> None:
+    merchant = shop()
+    tell(merchant, shipped())
+    assert states(merchant) == [("Fulfilled Order", "waiting", "customer_unknown")]
+    tell(merchant, sale())
+    row = only(merchant, "Fulfilled Order")
+    assert row.state == "queued"
+    assert sent(row)["properties"]["Items"][0]["SKU"] == "VIT-D3"
+    assert sent(row)["properties"]["TrackingNumber"] == "1Z123456789"
+
+
+def test_a_pause_speaks_once_and_a_price_change_never() -> None:
+    merchant = shop()
+    tell(merchant, sale(), offer("Active", "2025-09-01 10:00:00"))
+    tell(merchant, offer("Paused", "2025-09-02 10:00:00"), offer("Paused", "2025-09-03 10:00:00"))
+    assert [row.metric for row in rows(merchant)[3:]] == ["Paused Subscription", ""]
+    tell(merchant, offer("Active", "2025-09-04 10:00:00"))
+    assert [row.metric for row in rows(merchant)[5:]] == ["Unpaused Subscription"]
+
+
+def test_an_order_update_of_a_new_customer_sends_the_profile_alone() -> None:
+    merchant = shop()
+    tell(merchant, order(customer=customer()))
+    assert states(merchant) == [("", "waiting", "profile_pause")]
+    tell(merchant, sale())
+    assert states(merchant)[0] == ("", "skipped", "carried")
+
+
+def test_without_a_connection_the_event_is_ignored() -> None:
+    merchant = shop()
+    merchant.connections.all().delete()
+    tell(merchant, sale())
+    assert Event.objects.get().reason == "no_connection"
+
+
+def test_two_connections_are_told_each() -> None:
+    merchant = shop()
+    connect(merchant, "Second")
+    tell(merchant, sale())
+    assert len(rows(merchant)) == 6
+
+
+def test_a_preview_stores_nothing() -> None:
+    merchant = shop()
+    seen = dispatch.preview(sale(), merchant)
+    assert [found.metric for found in seen.prospects] == ["Placed Order", "Ordered Product", "Started Subscription"]
+    assert rows(merchant) == []
+    assert not merchant.customers.exists()
+
+
+def test_one_unreadable_event_breaks_only_itself() -> None:
+    merchant = shop()
+    post(merchant, sale("1", date_complete="yesterday"), sale("2"))
+    dispatch.run(now=NOW)
+    assert [event.state for event in Event.objects.order_by("pk")] == ["broken", "dispatched"]

@@ -1,0 +1,209 @@
+"""One batch of a merchant's events, from stored bodies to Deliveries, in one transaction.
+
+Between the inbox and the lanes. Everything is read in a few statements, decided in memory and written in a few.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from connections.models import Connection, Merchant
+from connections.writing import update_rows
+from events.facts import Broken, Facts, Ignored, Known, Message, Order, Skipped
+from events.history import Entry
+from events.mirror import Mirror, Noted
+from events.models import Customer, Event, Suppression
+from events.suppression import digests
+from events.translate import translate
+from events.vrio import read
+from webhooks_log.judge import Gatekeeper, is_erased, is_from_a_test_link
+from webhooks_log.models import Delivery
+from webhooks_log.outbox import Outbox, Owed
+from webhooks_log.release import UNNAMED, UNPLACED, facts_of, release
+
+JUDGED = (
+    "state",
+    "reason",
+    "detail",
+    "dispatched_at",
+    "happened_at",
+    "customer",
+    "order_id",
+    "transaction_id",
+    "order_offer_id",
+    "shipment_id",
+    "tracking_number",
+)
+RELEASED = "released"  # the owner let a held event go
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that could be read."""
+
+    event: Event
+    facts: Facts
+
+
+class Batch:
+    """What becomes of some events of one merchant. `decide` writes nothing but stubs, `save` everything."""
+
+    def __init__(self, merchant: Merchant, events: Sequence[Event], *, now: datetime, locks: bool = True) -> None:
+        self.merchant, self.events, self.now = merchant, events, now
+        self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
+        self.erased = suppressions(merchant, self.told)
+        self.outbox = Outbox(
+            merchant,
+            gatekeepers(merchant, self.erased),
+            now=now,
+            pause=timedelta(seconds=settings.PROFILE_WAIT_SECONDS),
+        )
+        self.mirror = Mirror(merchant, [(told.event, told.facts) for told in self.told], now=now, locks=locks)
+        self.named: set[int] = set()
+        self.placed: set[str] = set()
+
+    def decide(self) -> list[Owed]:
+        """Judge every event, in order of time."""
+        for told in self.told:
+            self.judge(told.event, told.facts)
+        return self.outbox.owed
+
+    def save(self) -> set[int]:
+        """Write mirror, Deliveries and events; the accounts whose lanes have something to do."""
+        self.mirror.save()
+        accounts = self.outbox.save()
+        update_rows(self.events, JUDGED)
+        return accounts | self.let_go()
+
+    # ── One event ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, event: Event) -> Told | None:
+        """Read an event; one that cannot be, is not known, or is held gets its end here."""
+        try:
+            facts = read(bytes(event.body), time_zone=self.merchant.time_zone)
+        except Broken as broken:
+            self.end(event, Event.State.BROKEN, "unreadable", f"{broken.field}: {broken.why}")
+            return None
+        if isinstance(facts, Ignored):
+            self.end(event, Event.State.IGNORED, facts.reason, facts.sentence)
+            return None
+        name(event, facts)
+        is_live = not (event.history or event.backfill or event.reason == RELEASED)
+        if is_live and is_from_a_test_link(facts, settings.TEST_LINK_DAYS):
+            self.end(event, Event.State.HELD, "test_link", HELD.format(facts.judged_at))
+            return None
+        return Told(event, facts)
+
+    def judge(self, event: Event, facts: Facts) -> None:
+        email = facts.customer.email if facts.customer else ""
+        if is_erased(self.erased, event.source_id, facts, email):
+            self.owe(event, None, anonymous(facts), Known())
+            return
+        noted = self.mirror.note(event, facts)
+        event.customer = noted.customer
+        if event.history:
+            self.end(event, Event.State.DISPATCHED, "history", "It fills the mirror of the shop; nothing is sent.")
+        else:
+            self.owe(event, noted.customer, facts, self.mirror.known(event, facts, noted))
+            self.remember(noted)
+            if noted.successor:
+                self.judge_again(noted.successor)
+        if noted.customer:
+            self.mirror.announce(noted.customer)
+
+    def owe(self, event: Event, customer: Customer | None, facts: Facts, known: Known) -> None:
+        said = translate(facts, known)
+        if isinstance(said, Skipped):
+            self.end(event, Event.State.IGNORED, said.reason, said.sentence)
+        elif not self.outbox.gatekeepers:
+            self.end(event, Event.State.IGNORED, "no_connection", "There was no connection to Klaviyo yet.")
+        else:
+            self.end(event, Event.State.DISPATCHED)
+            for message in said:
+                self.outbox.owe(event, customer, facts, known, message)
+
+    def remember(self, noted: Noted) -> None:
+        """Whom and what this event named, for those who wait for it."""
+        if noted.is_named_now and noted.customer:
+            self.named.add(noted.customer.pk)
+        if noted.learned_campaign_of:
+            self.placed.add(noted.learned_campaign_of)
+
+    def judge_again(self, entry: Entry) -> None:
+        """A late status changed what came before this one; what it says now is owed, what it said is not unsaid."""
+        event = Event.objects.filter(pk=entry.event_id).first()
+        facts = facts_of(event, self.merchant) if event else None
+        if event is None or facts is None or event.history:
+            return
+        known = self.mirror.known(event, facts)
+        said = translate(facts, known)
+        if not isinstance(said, Skipped):
+            for message in said:
+                self.owe_late(event, facts, known, message)
+
+    def owe_late(self, event: Event, facts: Facts, known: Known, message: Message) -> None:
+        if message.metric is not None:
+            late = replace(message, notes=(*message.notes, "Told after an earlier change arrived late."))
+            self.outbox.owe(event, self.mirror.customer_of(event, facts), facts, known, late)
+
+    def end(self, event: Event, state: str, reason: str = "", detail: str = "") -> None:
+        event.state, event.reason, event.detail, event.dispatched_at = state, reason, detail, self.now
+
+    # ── Those who waited ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def let_go(self) -> set[int]:
+        """Release what waited for a name or a campaign that this batch has told."""
+        if not self.named and not self.placed:
+            return set()
+        waiting = Q(UNNAMED, customer_id__in=self.named) | Q(UNPLACED, order_id__in=self.placed)
+        rows = Delivery.objects.filter(waiting, merchant=self.merchant).select_related("event").order_by("pk")
+        return release(rows, Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause))
+
+
+HELD = (
+    "It looks like a click on Vrio's Test link: the record is of {:%Y-%m-%d}. Release it if it is real, or discard it."
+)
+
+
+def turn(told: Told) -> tuple[bool, bool, datetime, str, int, int]:
+    """Live before history, then the event's time; ties by Vrio's id within one type, else by arrival."""
+    event, facts = told.event, told.facts
+    vrio_id = int(event.event_id) if event.event_id.isdigit() else 0
+    return event.history, event.backfill, facts.told_at, event.webhook_type, vrio_id, event.pk or 0
+
+
+def name(event: Event, facts: Facts) -> None:
+    """What an event is about, so that it can be found."""
+    event.happened_at = facts.happened_at
+    event.order_id = facts.order.order_id[:50]
+    event.transaction_id = facts.transaction.transaction_id[:50] if facts.transaction else ""
+    event.order_offer_id = facts.subscription.order_offer_id[:50] if facts.subscription else ""
+    event.shipment_id = facts.shipment.shipment_id[:50] if facts.shipment else ""
+    event.tracking_number = facts.shipment.tracking_number[:100] if facts.shipment else ""
+
+
+def anonymous(facts: Facts) -> Facts:
+    """What happened, without the person it happened to."""
+    return replace(facts, customer=None, order=Order(order_id=facts.order.order_id))
+
+
+def gatekeepers(merchant: Merchant, erased: dict[str, Suppression]) -> list[Gatekeeper]:
+    living = Connection.objects.living().filter(merchant=merchant).prefetch_related("campaigns").order_by("pk")
+    return [Gatekeeper(row, frozenset(campaign.vrio_id for campaign in row.campaigns.all()), erased) for row in living]
+
+
+def suppressions(merchant: Merchant, told: Iterable[Told]) -> dict[str, Suppression]:
+    """Who among these people was erased, by digest."""
+    if not Suppression.objects.filter(merchant=merchant).exists():
+        return {}
+    asked = [
+        digest
+        for one in told
+        for digest in digests(
+            one.event.source_id, one.facts.customer_id, one.facts.customer.email if one.facts.customer else ""
+        )
+    ]
+    return {row.digest: row for row in Suppression.objects.filter(merchant=merchant, digest__in=asked)}

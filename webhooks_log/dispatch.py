@@ -1,0 +1,193 @@
+"""Turns a merchant's stored Events into Deliveries, or into the row that says why not.
+
+The corridor's middle: rung by the door and by the clock, and it rings the lanes. One dispatcher per merchant at a time,
+in batches, live events before history; running it twice changes nothing.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from connections import turns
+from connections.models import KlaviyoAccount, Merchant, Source
+from events.models import Event, Inbox
+from webhooks_log.batch import Batch
+from webhooks_log.outbox import Owed
+from webhooks_log.release import give_up, named_at_last, release
+
+DISPATCH = "webhooks_log.jobs.dispatch"
+DRAIN = "webhooks_log.jobs.drain"
+SLICE_SECONDS = 2.0  # while others wait
+LONGEST_SECONDS = 30.0  # well below the queue's timeout; the rest is rung for again
+DUE = Event.State.RECEIVED
+logger = logging.getLogger(__name__)
+
+
+def run(*, now: datetime | None = None) -> bool:
+    """Dispatch everything that every merchant owes, in turns; True if there was anything."""
+    found = False
+    while waiting := waiting_inboxes():
+        done = [drain(inbox, now=now, seconds=SLICE_SECONDS) for inbox in waiting]
+        if not any(done):
+            return found
+        found = True
+    return found
+
+
+def drain(inbox_id: int, *, now: datetime | None = None, seconds: float | None = None) -> int:
+    """Dispatch one merchant's events until none is left or its time is up; how many. Zero if another one is at it.
+
+    The bell is cleared before looking, and once more before leaving, so that no ring falls between two looks.
+    """
+    turn = turns.take(Inbox, inbox_id, holder=holder(), seconds=settings.DISPATCH_LEASE_SECONDS)
+    if turn is None:
+        return 0
+    merchant = Merchant.objects.get(inbox=inbox_id)
+    began, count = time.monotonic(), 0
+    try:
+        for _ in range(2):
+            turns.answer(Inbox, inbox_id)
+            while block := dispatch_block(merchant, turn, now or timezone.now()):
+                count += block
+                if is_time_up(began, seconds, inbox_id) or not turns.renew(
+                    turn, seconds=settings.DISPATCH_LEASE_SECONDS
+                ):
+                    break
+    finally:
+        turns.release(turn)
+    if Event.objects.filter(merchant=merchant, state=DUE).exists():
+        turns.ring(Inbox, inbox_id, DISPATCH)
+    return count
+
+
+def release_waiting(*, now: datetime | None = None) -> bool:
+    """For the clock: give up what waited too long, and release whose customer has a name; True if there was any."""
+    now = now or timezone.now()
+    given_up = give_up(now=now)
+    rows = named_at_last()
+    for merchant in {row.merchant_id: row.event.merchant for row in rows}.values():
+        with transaction.atomic():
+            accounts = release(
+                [row for row in rows if row.merchant_id == merchant.pk], Batch(merchant, [], now=now).outbox
+            )
+        ring_lanes(accounts)
+    return bool(given_up or rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What one connection would be sent: `state`, `reason` and `detail` as its Delivery would have them."""
+
+    connection: str
+    metric: str
+    unique_id: str
+    state: str
+    reason: str
+    detail: str
+    path: str
+    body: bytes | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of an event: its state and reason, and per connection and message what would be sent."""
+
+    state: str
+    reason: str
+    detail: str
+    prospects: tuple[Prospect, ...]
+
+
+def preview(body: bytes, merchant: Merchant, *, source: Source | None = None, now: datetime | None = None) -> Preview:
+    """What would happen to this event if it arrived now. Stores nothing, sends nothing, rings nobody."""
+    source = source or merchant.sources.filter(archived_at=None).order_by("pk").first() or Source(merchant=merchant)
+    event = Event(merchant=merchant, source_id=source.pk or 0, body=body)
+    batch = Batch(merchant, [event], now=now or timezone.now(), locks=False)
+    names = {keeper.connection.pk: keeper.connection.name for keeper in batch.outbox.gatekeepers}
+    prospects = tuple(prospect(owed, names[owed.row.connection_id]) for owed in batch.decide())
+    return Preview(event.state, event.reason, event.detail, prospects)
+
+
+def prospect(owed: Owed, name: str) -> Prospect:
+    row = owed.row
+    return Prospect(
+        name, row.metric, row.unique_id, row.state, row.reason, row.detail, row.path, owed.body, tuple(row.notes)
+    )
+
+
+# ── Blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime) -> int:
+    """One batch, committed, and its lanes rung; how many events, zero when none was due or the turn was lost."""
+    with transaction.atomic():
+        due = Event.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+        events = list(
+            due.filter(merchant=merchant, state=DUE).order_by("history", "backfill", "pk")[: settings.DISPATCH_BATCH]
+        )
+        if not events or not turns.held(turn).exists():
+            return 0
+        accounts = settle(merchant, events, now)
+    ring_lanes(accounts)
+    return len(events)
+
+
+def settle(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[int]:
+    """The batch, in a savepoint; if it raises, event by event, so that one that breaks us breaks only itself."""
+    try:
+        with transaction.atomic():
+            batch = Batch(merchant, events, now=now)
+            batch.decide()
+            return batch.save()
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: nothing is wrong with the events
+    except Exception:
+        if len(events) == 1:
+            logger.exception("event %s cannot be dispatched", events[0].pk)
+            break_event(events[0], now)
+            return set()
+    return set().union(*(settle(merchant, [event], now) for event in events))
+
+
+def break_event(event: Event, now: datetime) -> None:
+    """Out of the way until somebody has mended the cause; `redispatch --broken` takes it up again."""
+    Event.objects.filter(pk=event.pk).update(
+        state=Event.State.BROKEN,
+        reason="fault",
+        detail="A fault of ours stopped this event. We have been told, and it is dispatched again after a fix.",
+        dispatched_at=now,
+    )
+
+
+def ring_lanes(accounts: set[int]) -> None:
+    for account in sorted(accounts):
+        turns.ring(KlaviyoAccount, account, DRAIN)
+
+
+def waiting_inboxes() -> list[int]:
+    """Whose events are due, the longest unserved first."""
+    merchants = Event.objects.filter(state=DUE).values("merchant").distinct()
+    for merchant in merchants.filter(merchant__inbox=None).values_list("merchant", flat=True):
+        Inbox.objects.get_or_create(merchant_id=merchant)
+    return list(Inbox.objects.filter(merchant__in=merchants).order_by("served_at", "pk").values_list("pk", flat=True))
+
+
+def is_time_up(began: float, seconds: float | None, inbox_id: int) -> bool:
+    """Merchants take turns: a slice ends when others wait, and in any case before the queue would end it."""
+    spent = time.monotonic() - began
+    if spent < (seconds or SLICE_SECONDS):
+        return False
+    return seconds is not None or spent > LONGEST_SECONDS or any(other != inbox_id for other in waiting_inboxes())
+
+
+def holder() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"[:100]

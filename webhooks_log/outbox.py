@@ -1,0 +1,217 @@
+"""Collects what a batch owes and writes it: each message once per connection, whatever was told before.
+
+Dispatch fills it event by event and saves it with the batch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from connections.klaviyo.payloads import LimitExceeded, ProfileContent, Rendered, render
+from connections.models import Merchant
+from connections.writing import update_rows
+from events.facts import Facts, Known, Message
+from events.models import Customer, Event
+from events.profile import event_content, profile_of
+from webhooks_log.judge import QUEUED, SKIPPED, WAITING, Gatekeeper, Judgement, skipped
+from webhooks_log.models import Body, Delivery
+from webhooks_log.packing import pack
+
+Key = tuple[int, str, str]  # connection, metric, unique id
+
+SKIPPED_ROWS = Q(state=SKIPPED)
+WRITTEN = (
+    "path",
+    "body",
+    "email",
+    "notes",
+    "state",
+    "reason",
+    "detail",
+    "rank",
+    "next_attempt_at",
+    "backfill",
+    "identity_only",
+    "updated_at",
+)
+
+
+@dataclass(slots=True)
+class Owed:
+    """A Delivery in the making: the row, and the bytes it will send."""
+
+    row: Delivery
+    body: bytes | None = None
+    was_skipped: bool = False
+    clears: bool = False  # a profile that says what no event can say, so that no event carries it
+
+    @property
+    def key(self) -> Key:
+        return self.row.connection_id, self.row.metric, self.row.unique_id
+
+    @property
+    def is_pausing(self) -> bool:
+        return self.row.reason == "profile_pause" and self.row.state == WAITING
+
+
+class Outbox:
+    """What one batch owes to a merchant's connections."""
+
+    def __init__(self, merchant: Merchant, gatekeepers: list[Gatekeeper], *, now: datetime, pause: timedelta) -> None:
+        self.merchant, self.gatekeepers, self.now, self.pause = merchant, gatekeepers, now, pause
+        self.owed: list[Owed] = []
+
+    def owe(self, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message) -> list[Owed]:
+        """One Delivery per connection, judged and rendered; nothing is written yet."""
+        made = [self.make(keeper, event, customer, facts, known, message) for keeper in self.gatekeepers]
+        self.owed += made
+        return made
+
+    def make(
+        self, keeper: Gatekeeper, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message
+    ) -> Owed:
+        row = Delivery(
+            merchant_id=self.merchant.pk,
+            connection_id=keeper.connection.pk,
+            account_id=keeper.connection.account_id,
+            event=event,
+            customer=customer,
+            metric=message.metric or "",
+            unique_id=(message.unique_id if message.metric else f"profile:{event.pk}")[:255],
+            order_id=facts.order.order_id[:50],
+            rank=Delivery.Rank.BACKLOG if event.backfill else Delivery.Rank.LIVE,
+            backfill=event.backfill,
+            identity_only=event.backfill,
+            happened_at=message.happened_at,
+            created_at=self.now,
+        )
+        owed = Owed(row, clears=message.metric is None and known.next_charge_is_cleared)
+        self.fill(owed, keeper, event.source_id, facts, known, message)
+        if owed.row.state == QUEUED and message.metric is None and not owed.clears:
+            row.state, row.reason, row.next_attempt_at = WAITING, "profile_pause", self.now + self.pause
+        return owed
+
+    def fill(
+        self, owed: Owed, keeper: Gatekeeper, source_id: int, facts: Facts, known: Known, message: Message
+    ) -> None:
+        """Judge a row and, if it may go, give it its path, bytes, address and notes."""
+        row = owed.row
+        profile, notes = profile_of(facts, known, country=self.merchant.country)
+        judgement = keeper.judge(source_id, facts, known, message, profile.email)
+        if judgement.state == QUEUED:
+            try:
+                call = self.rendered(row, profile, message)
+                row.path, row.email, owed.body = call.path, profile.email[:254], call.body
+                notes += call.notes
+            except LimitExceeded as exceeded:
+                judgement = skipped("outside_time" if exceeded.limit == "time" else "too_large", exceeded.sentence)
+        row.notes = [*message.notes, *notes] if judgement.state != SKIPPED else []
+        self.state(row, judgement)
+
+    def state(self, row: Delivery, judgement: Judgement) -> None:
+        row.state, row.reason, row.detail = judgement.state, judgement.reason, judgement.detail
+        row.next_attempt_at = self.now if judgement.state == QUEUED else None
+        row.updated_at = self.now
+
+    def rendered(self, row: Delivery, profile: ProfileContent, message: Message) -> Rendered:
+        person = ProfileContent(email=profile.email) if row.identity_only else profile
+        content = event_content(message, currency=self.merchant.currency)
+        return render(content, person, backfill=row.backfill, now=self.now)
+
+    # ── Once ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def save(self) -> set[int]:
+        """Write what is new; the accounts whose lanes have something to do now."""
+        self.merge_with_the_past()
+        self.let_events_carry_profiles()
+        return write(self.owed)
+
+    def merge_with_the_past(self) -> None:
+        """What was told stays told; what this event was skipped with before is judged anew in the same row."""
+        past = self.past()
+        told = {key_of(row): row for row in past if row.state != SKIPPED}
+        mine = {(row.event_id, *key_of(row)): row for row in past if row.state == SKIPPED}
+        kept: list[Owed] = []
+        for owed in self.owed:
+            first = told.get(owed.key)
+            if first and first.event_id == owed.row.event_id:
+                continue
+            if first and owed.row.state != SKIPPED:
+                already_told(owed, first)
+            old = mine.pop((owed.row.event_id, *owed.key), None)
+            if old:
+                owed.row.pk, owed.row._state.adding, owed.row.created_at = old.pk, False, old.created_at
+            if owed.row.state != SKIPPED:
+                told[owed.key] = owed.row
+            kept.append(owed)
+        self.owed = kept
+
+    def past(self) -> list[Delivery]:
+        """Rows that may speak of the same things: told ones by their key, skipped ones by their event."""
+        if not self.owed:
+            return []
+        connections = {owed.row.connection_id for owed in self.owed}
+        told = Delivery.objects.filter(
+            ~SKIPPED_ROWS,
+            connection_id__in=connections,
+            metric__in={owed.row.metric for owed in self.owed},
+            unique_id__in={owed.row.unique_id for owed in self.owed},
+        )
+        skipped_before = Delivery.objects.filter(
+            SKIPPED_ROWS, event_id__in={owed.row.event_id for owed in self.owed if not owed.row.event._state.adding}
+        )
+        fields = ("pk", "event_id", "connection_id", "metric", "unique_id", "state", "created_at")
+        return [*told.only(*fields), *skipped_before.only(*fields)]
+
+    def let_events_carry_profiles(self) -> None:
+        """A profile that still pauses needs no call of its own when an event of its customer goes now."""
+        carriers = {
+            (owed.row.connection_id, owed.row.customer_id): owed.row
+            for owed in self.owed
+            if owed.row.metric and owed.row.state == QUEUED and owed.row.customer_id and not owed.row.identity_only
+        }
+        if not carriers:
+            return
+        for owed in self.owed:
+            carrier = carriers.get((owed.row.connection_id, owed.row.customer_id))
+            if carrier and owed.is_pausing:
+                carried(owed.row, carrier, self.now)
+                owed.body = None
+        customers = {customer for _, customer in carriers}
+        for row in Delivery.objects.filter(customer_id__in=customers, state=WAITING, reason="profile_pause"):
+            carrier = carriers.get((row.connection_id, row.customer_id))
+            if carrier:
+                carried(row, carrier, self.now)
+                self.owed.append(Owed(row))
+
+
+def write(owed: Iterable[Owed]) -> set[int]:
+    """Bodies first, then the rows that name them; the accounts with a row that is due."""
+    rows = list(owed)
+    packed = [(entry.row, entry.body, *pack(entry.body)) for entry in rows if entry.body is not None]
+    bodies = Body.objects.bulk_create(
+        [Body(content=content, codec=codec, size=len(body)) for _, body, content, codec in packed]
+    )
+    for (row, *_), body in zip(packed, bodies, strict=True):
+        row.body = body
+    known = [entry.row for entry in rows if entry.row.pk is not None]
+    Delivery.objects.bulk_create([entry.row for entry in rows if entry.row.pk is None])
+    update_rows(known, WRITTEN)
+    return {entry.row.account_id for entry in rows if entry.row.state == QUEUED}
+
+
+def key_of(row: Delivery) -> Key:
+    return row.connection_id, row.metric, row.unique_id
+
+
+def already_told(owed: Owed, first: Delivery) -> None:
+    detail = f"Klaviyo has been told this already by event {first.event_id}."
+    row = owed.row
+    row.state, row.reason, row.detail, row.next_attempt_at, owed.body = SKIPPED, "already_told", detail, None, None
+
+
+def carried(row: Delivery, carrier: Delivery, now: datetime) -> None:
+    row.state, row.reason, row.next_attempt_at, row.updated_at = SKIPPED, "carried", None, now
+    row.detail = f"The profile went along with {carrier.metric} {carrier.unique_id}."
