@@ -61,8 +61,8 @@ def unserved_inboxes(now: datetime) -> bool:
 def is_wedged(*, now: datetime, since: datetime) -> str:
     """Why the cluster should be restarted; "" when it need not be.
 
-    The cluster is judged by what it does, not by what it reports: no task has run for a while although one is rung every
-    few seconds, or due rows grow old although nothing pauses their lane.
+    The cluster is judged by what it does, not by what it reports: no task has run for a while although one is rung
+    every few seconds, or due rows grow old although nothing pauses their lane.
     """
     patience = timedelta(seconds=settings.WATCHDOG_SECONDS)
     if now - since < patience:

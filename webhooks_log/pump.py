@@ -17,12 +17,14 @@ from connections.models import KlaviyoAccount
 from events.models import Inbox
 from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
+from webhooks_log.heartbeat import beat
 from webhooks_log.lane import Lane
 
 MOST_LANES = 16
 LOOK_SECONDS = 0.04  # how often it looks for lanes with due work
 QUIET_SECONDS = 1.0  # how long it lingers when nothing is due: the next event is usually close
 LIFE_SECONDS = 40.0  # well under the queue's own time limit
+BEAT_SECONDS = 5.0  # a long job must not look like a wedged queue
 INBOX_PATIENCE_SECONDS = 0.5  # a dispatcher that waits longer for a worker gets this one
 
 
@@ -36,7 +38,7 @@ class Pump:
         self.lanes: dict[int, Lane] = {}
         self.ends_at = time.monotonic() + life_seconds
         self.quiet_seconds = quiet_seconds
-        self.busy_at = self.looked_at = time.monotonic()
+        self.busy_at = self.looked_at = self.beat_at = time.monotonic()
         self.others_wait = False
         self.sent = 0
 
@@ -83,6 +85,9 @@ class Pump:
         self._drop_idle(now)
         if self.senders.outstanding:
             self.senders.end_overdue()
+        if time.monotonic() - self.beat_at > BEAT_SECONDS:
+            beat("queue")
+            self.beat_at = time.monotonic()
         if Inbox.objects.filter(rung_at__lt=now - timedelta(seconds=INBOX_PATIENCE_SECONDS), leased_until=None):
             self.ends_at = min(self.ends_at, time.monotonic())
 
