@@ -43,7 +43,7 @@ class Event(models.Model):
     event_date = models.CharField(max_length=40, blank=True)  # as Vrio wrote it
     body = models.BinaryField()
     digest = models.BinaryField(max_length=32)  # SHA-256 of the body
-    conflict_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="conflicts")
+    conflict_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="conflicts", db_index=False)
     arrivals = models.IntegerField(default=1, db_default=1)
     last_arrived_at = models.DateTimeField(default=timezone.now)
     received_at = models.DateTimeField(default=timezone.now)
@@ -80,7 +80,10 @@ class Event(models.Model):
             ),
             models.Index(F("merchant"), F("id").desc(), name="event_by_merchant"),
             models.Index(F("merchant"), F("state"), F("id").desc(), name="event_by_state"),
-            models.Index(F("customer"), F("id").desc(), name="event_by_customer"),
+            models.Index(
+                F("customer"), F("id").desc(), condition=Q(customer__isnull=False), name="event_by_known_customer"
+            ),
+            models.Index("conflict_of", condition=Q(conflict_of__isnull=False), name="event_by_conflict"),
             models.Index("merchant", "order_id", condition=~Q(order_id=""), name="event_by_order"),
             models.Index("merchant", "transaction_id", condition=~Q(transaction_id=""), name="event_by_transaction"),
             models.Index("merchant", "order_offer_id", condition=~Q(order_offer_id=""), name="event_by_order_offer"),

@@ -1,0 +1,24 @@
+"""The short way in for the API: past sessions, cookies, forms and people, which no caller of it has.
+
+Between the outermost layer and the door; pages take the long way. It spares a request a third of its cost.
+"""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
+
+API = "/api/v1/"
+
+
+class ShortWay:
+    """Middleware that stands behind the security headers and before everything that is about people."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(API):
+            return self.get_response(request)
+        match = request.resolver_match = resolve(request.path_info)
+        return match.func(request, *match.args, **match.kwargs)
