@@ -1,10 +1,16 @@
 """The admin site in which every page lives: who may enter it at all."""
 
-from django.http import HttpRequest
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
+from unfold.admin import ModelAdmin
 from unfold.sites import UnfoldAdminSite
 
 from connections import urls as connecting
+from connections.tenancy import places_of
+from connections.two_factor import behind_second_factor
 from webhooks_log import urls as support
 
 
@@ -16,7 +22,16 @@ class Shell(UnfoldAdminSite):
         user = request.user
         if not user.is_active or not user.is_authenticated:
             return False
-        return user.is_staff or user.memberships.exists()
+        return user.is_staff or bool(places_of(user))
+
+    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
+        """Every page stands behind the door, and behind the second factor of who has or needs one."""
+        return super().admin_view(behind_second_factor(view), cacheable)
+
+    def register(self, models: Any, admin_class: Any = None, **options: Any) -> None:
+        """Pages that other packages bring along stay shut: they know no merchants and would show everybody's rows."""
+        if admin_class is not None and issubclass(admin_class, ModelAdmin):
+            super().register(models, admin_class, **options)
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Our own pages before the admin's, whose last address catches everything."""

@@ -1,14 +1,23 @@
 """Every address of Viaduct."""
 
 from django.contrib import admin
+from django.contrib.auth import views as auth
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from connections.people_pages import join
 from events.api import not_found
+from webhooks_log.api import explain
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
+    path("api/v1/explain", explain, name="explain"),
     path("api/v1/", include("events.urls")),
     path("api/<path:rest>", not_found),
+    path("join/", join, name="join"),
+    path("password/", auth.PasswordResetView.as_view(), name="admin_password_reset"),
+    path("password/sent/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
+    path("password/<uidb64>/<token>/", auth.PasswordResetConfirmView.as_view(), name="password_reset_confirm"),
+    path("password/changed/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
     path("app/", admin.site.urls),
 ]

@@ -121,6 +121,7 @@ class ConnectionForm(forms.ModelForm):
             connection.key_hint = secrets.hint(key)
             connection.key_fingerprint = secrets.fingerprint(key, KEY_PURPOSE)
             connection.state = Connection.State.UNCHECKED
+            connection.held_at = timezone.now()  # nothing leaves before the doctor knows whose key this is
         if connection.account_id is None:
             connection.account = KlaviyoAccount.objects.create()
         connection.save()

@@ -101,7 +101,7 @@ def connection_page(request: HttpRequest, pk: int) -> HttpResponse:
         title=connection.name,
         connection=connection,
         result=connection.check_result,
-        found_account=connection.check_result.get("cid", "") if connection.state == State.WRONG_ACCOUNT else "",
+        found_account=_account_found(connection),
         may_configure=may(request.user, connection.merchant, "configure"),
     )
 
@@ -150,6 +150,12 @@ def archive(request: HttpRequest, pk: int) -> HttpResponse:
         )
     messages.success(request, f"“{connection}” is archived and its key destroyed. What was sent stays visible.")
     return HttpResponseRedirect(reverse("admin:connections"))
+
+
+def _account_found(connection: Connection) -> str:
+    """The other account that the doctor found behind the key, if the owner has to decide about it."""
+    found = str(connection.check_result.get("cid", ""))
+    return found if connection.state == State.WRONG_ACCOUNT and found != connection.account.cid else ""
 
 
 def _merchant_to_connect(request: HttpRequest) -> Merchant | None:

@@ -65,6 +65,16 @@ def merchants_where(user: User, permission: Permission) -> QuerySet[Merchant]:
     return Merchant.objects.filter(pk__in=places.values("merchant_id"))
 
 
+def places_of(user: User) -> list[Membership]:
+    """The person's places with their merchants, read once for each request's user; none for a stranger."""
+    if not user.is_active:
+        return []
+    if not hasattr(user, "_places"):
+        rows = Membership.objects.filter(user_id=user.pk).select_related("merchant").order_by("merchant__name")
+        user._places = list(rows)
+    return user._places
+
+
 def chosen_merchants(user: User, slug: str) -> QuerySet[Merchant]:
     """The merchants a page shows: all of the person's, or the one its address names. Http404 for anybody else's."""
     own = merchants_of(user)
@@ -97,7 +107,7 @@ def merchant_of(row: Model) -> Merchant | None:
     """The merchant a row belongs to; None where a row belongs to several or to none."""
     if isinstance(row, Merchant):
         return row
-    road = merchant_road(type(row))
+    road = merchant_road(row._meta.model)
     if road is None or road.startswith(("memberships", "connections")):
         return None
     found: object = row

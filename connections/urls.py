@@ -6,6 +6,7 @@ The shell asks for them; templates and other floors know the names only.
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
+from connections import history_page, people_pages, two_factor
 from connections import pages as connection_pages
 
 
@@ -21,5 +22,14 @@ def pages(site: AdminSite) -> list[URLPattern]:
         ("connections/<int:pk>/check/", connection_pages.check_now, "connection_check"),
         ("connections/<int:pk>/switch/", connection_pages.switch, "connection_switch"),
         ("connections/<int:pk>/archive/", connection_pages.archive, "connection_archive"),
+        ("people/", people_pages.people_page, "people"),
+        ("people/invite/", people_pages.invite, "invite"),
+        ("people/<int:pk>/change/", people_pages.change_place, "place_change"),
+        ("people/<int:pk>/send-away/", people_pages.send_away, "place_send_away"),
+        ("people/invitations/<int:pk>/withdraw/", people_pages.withdraw, "invitation_withdraw"),
+        ("history/", history_page.history_page, "history"),
+        ("two-factor/", two_factor.two_factor, "two_factor"),
+        ("two-factor/check/", two_factor.two_factor_check, "two_factor_check"),
+        ("two-factor/off/", two_factor.two_factor_off, "two_factor_off"),
     )
     return [path(route, site.admin_view(view), name=name) for route, view, name in views]

@@ -1,0 +1,89 @@
+"""The few pages of this floor that Django makes: merchants' own settings, and users for the platform's staff."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from connections import audit
+from connections.admin_base import TenantAdmin
+from connections.models import Merchant
+
+SHOWN = ("name", "time_zone", "currency", "country", "requires_two_factor")
+
+
+class MerchantForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name],
+        widget=UnfoldAdminSelectWidget(),
+        help_text="Every moment is shown in this zone, and Vrio's times without a zone are read in it.",
+    )
+
+    def clean_currency(self) -> str:
+        return self.cleaned_data["currency"].upper()
+
+    def clean_country(self) -> str:
+        return self.cleaned_data["country"].upper()
+
+
+@admin.register(Merchant)
+class MerchantAdmin(TenantAdmin):
+    """What a merchant decides about the shop; only the platform's staff make a new one."""
+
+    form = MerchantForm
+    list_display = ("name", "time_zone", "currency", "country", "requires_two_factor")
+    search_fields = ("name",)
+    fields = SHOWN
+    add_fieldsets = ((None, {"fields": ("name", "slug", *SHOWN[1:])}),)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        return {} if obj else {"slug": ("name",)}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def save_model(self, request: HttpRequest, obj: Merchant, form: Any, change: bool) -> None:
+        before = dict(Merchant.objects.filter(pk=obj.pk).values(*SHOWN).first() or {})
+        super().save_model(request, obj, form, change)
+        after = {name: getattr(obj, name) for name in SHOWN}
+        audit.record(request.user, "changed" if change else "created", obj, audit.differences(before, after))
+
+
+@admin.register(get_user_model())
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """Accounts, for the platform's staff only; owners give and take places on the page of people."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    has_add_permission = has_module_permission
+    has_change_permission = has_view_permission
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # what a person did stays in the history; accounts are deactivated
