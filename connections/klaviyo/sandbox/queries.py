@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from .answers import Problem, Refused
+from .shapes import read_moment
 
 _CLAUSE = re.compile(
     r'\s*(?P<operator>[a-z-]+)\((?P<field>[\w.]+),(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^()",]+)\)\s*(?:,|$)'
@@ -45,11 +47,18 @@ class Clause:
     value: Any
 
     def holds(self, known: Any) -> bool:
+        """Raises Refused (400) where the value asked for cannot be compared with what is known."""
         if known is None:
             return False
-        if isinstance(known, str) and self.field == "email":
-            return _OPERATORS[self.operator](known.lower(), _lowered(self.value))
-        return _OPERATORS[self.operator](known, self.value)
+        asked: Any = self.value
+        if isinstance(known, datetime):
+            asked = read_moment(asked)
+        elif self.field == "email":
+            known, asked = known.lower(), _lowered(asked)
+        try:
+            return _OPERATORS[self.operator](known, asked)
+        except TypeError as mismatch:
+            raise _bad(f"'{self.value}' is no value for '{self.field}'.", "filter") from mismatch
 
 
 @dataclass(slots=True)
