@@ -5,35 +5,24 @@ to anything but this machine.
 """
 
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import django
-import honcho.manager
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connections
-from honcho.environ import parse_procfile
-from honcho.printer import Printer
 
 from config.envfile import write_if_missing
+from config.together import Together
 
 FOLDER = Path(__file__).resolve().parent.parent
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-START_PATIENCE_SECONDS = 60.0
-DEMO_DAY_SECONDS = 10.0  # what it does later is done in the background
-STOPPED_BY_HAND = (130, 143)
-STOP_PATIENCE_SECONDS = 20  # a worker finishes its calls on the wire first
 
 
 def main() -> int:
@@ -95,63 +84,7 @@ def run(environ: dict[str, str]) -> int:
     is_new = not apps.get_model("events", "Event").objects.exists()
     settings.STATIC_ROOT.mkdir(exist_ok=True)  # empty here: files are served from where they lie
     connections.close_all()  # the processes to come are forked from this one
-    return Together(environ, card.getvalue(), has_demo_day=is_new).stay()
-
-
-class Together:
-    """The Procfile's processes under one supervisor; beside them, once the web answers, a first demo day."""
-
-    def __init__(self, environ: Mapping[str, str], card: str, *, has_demo_day: bool) -> None:
-        self.environ, self.card, self.has_demo_day = dict(environ), card, has_demo_day
-        self.demo_day: subprocess.Popen[bytes] | None = None
-        self.is_over = threading.Event()
-        honcho.manager.KILL_WAIT = STOP_PATIENCE_SECONDS
-        self.manager = honcho.manager.Manager(Printer(sys.stdout))
-        for name, command in parse_procfile((FOLDER / "Procfile").read_text()).processes.items():
-            self.manager.add_process(name, command, env=self.environ, cwd=str(FOLDER))
-
-    def stay(self) -> int:
-        """The exit status: 0 after Ctrl-C, that of the process which ended else."""
-        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # the terminal was closed
-        welcome = threading.Thread(target=self.welcome, daemon=True)
-        welcome.start()
-        try:
-            self.manager.loop()
-        finally:
-            self.is_over.set()
-            welcome.join()
-            self.end_demo_day()
-        status: int = self.manager.returncode
-        return 0 if status in STOPPED_BY_HAND else status
-
-    def welcome(self) -> None:
-        """Once both answer, let the demo day begin; where everything is, is the last word on the screen."""
-        if not (self.waits_for("PORT") and self.waits_for("SANDBOX_PORT")):
-            return
-        if self.has_demo_day:
-            command = [sys.executable, "manage.py", "demo_day", "--short"]
-            self.demo_day = subprocess.Popen(command, cwd=FOLDER, env=self.environ | {"TQDM_DISABLE": "1"})
-            self.lets_play_for(DEMO_DAY_SECONDS)
-        print(self.card, flush=True)
-
-    def lets_play_for(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while self.demo_day and self.demo_day.poll() is None and time.monotonic() < until:
-            if self.is_over.wait(0.1):
-                return
-
-    def waits_for(self, name: str) -> bool:
-        until = time.monotonic() + START_PATIENCE_SECONDS
-        while time.monotonic() < until and not self.is_over.wait(0.1):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", int(self.environ[name]))) == 0:
-                    return True
-        return False
-
-    def end_demo_day(self) -> None:
-        if self.demo_day is not None and self.demo_day.poll() is None:
-            self.demo_day.terminate()
-            self.demo_day.wait()
+    return Together(FOLDER, environ, card.getvalue(), has_demo_day=is_new).stay()
 
 
 if __name__ == "__main__":

@@ -71,6 +71,11 @@ class House:
         assert words in said
         return said
 
+    def kill(self, words: str) -> None:
+        """End one of its processes the hard way, by what stands in its command line."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        next(each for each in family if words in " ".join(each.cmdline())).kill()
+
     def stop(self) -> int:
         """The exit status of Ctrl-C; AssertionError if anything it started lives on."""
         family = psutil.Process(self.process.pid).children(recursive=True)
@@ -112,7 +117,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         started.stop()
 
 
-def test_it_comes_up_carries_an_order_and_stops_without_a_trace(house: House) -> None:
+def test_it_comes_up_outlives_a_killed_worker_and_stops_without_a_trace(house: House) -> None:
+    house.kill("manage.py worker")
     assert house.post_the_printed_order() == 202
     assert house.post_the_printed_order() == 200
     assert house.recorded_in_time("john.doe@klaviyo-demo.com", 3) == [
@@ -120,6 +126,7 @@ def test_it_comes_up_carries_an_order_and_stops_without_a_trace(house: House) ->
         "Placed Order",
         "Started Subscription",
     ]
+    assert "it was killed by signal 9 and is started again" in house.log.read_text()
     logins = re.findall(r"Password: (\S+)", house.log.read_text())
     assert house.stop() == 0
 
