@@ -5,16 +5,12 @@ Where Vrio's requests enter the corridor. Plain Django views: Django REST framew
 
 import json
 import logging
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from time import monotonic
 from typing import Any
 
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -25,17 +21,17 @@ from connections import turns
 from connections.models import ApiKey
 from events import auth, ingest, refusals
 from events.auth import Caller
-from events.envelope import NoEnvelope, clean, read_envelope
+from events.body import TooLarge, inflated, raw_body
 from events.ingest import Arrival, KeyClosed, Origin, Receipt, Stored
 from events.models import Inbox
 from events.problems import Problem, details, problem_response
-from events.refusals import Refused
-from events.strict_json import Document, Item, NotStrict, read
+from events.reading import Reading, Refused, read_values
 
 DISPATCH = "webhooks_log.jobs.dispatch"
 REQUEST_ID = "viaduct.request_id"  # the environ key under which the outermost layer leaves the request's id
 BELL_RESTS = 0.25  # seconds in which this process believes an INSERT that saw the bell rung already
 RETRY_AFTER = "5"
+STREAMS = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 logger = logging.getLogger(__name__)
 
 type View = Callable[..., HttpResponse]
@@ -66,7 +62,7 @@ def receive_by_key(request: HttpRequest) -> HttpResponse:
     """Events from whoever holds an API key."""
     _refuse_other_methods(request)
     caller = auth.caller_by_key(request)
-    return _take_in(request, caller, _body_of(request, caller))
+    return _take_in(request, caller, _raw_or_keep(request, caller))
 
 
 @answering_problems
@@ -74,14 +70,14 @@ def receive_by_address(request: HttpRequest) -> HttpResponse:
     """Events from whoever knows the secret address: any Content-Type, and success is always 200."""
     _refuse_other_methods(request)
     caller = auth.caller_by_address(request)
-    return _take_in(request, caller, _body_of(request, caller))
+    return _take_in(request, caller, _raw_or_keep(request, caller))
 
 
 @answering_problems
 def receive_by_signature(request: HttpRequest, public_id: str) -> HttpResponse:
     """Events signed with a secret of the source that `public_id` names."""
     _refuse_other_methods(request)
-    raw = _body_of(request, None)
+    raw = raw_body(request)
     return _take_in(request, auth.caller_by_signature(request, public_id, raw), raw)
 
 
@@ -96,81 +92,7 @@ def _refuse_other_methods(request: HttpRequest) -> None:
         raise Problem(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
 
 
-# ── The body ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _body_of(request: HttpRequest, caller: Caller | None) -> bytes:
-    """The body as it came over the wire, at most INGEST_MAX_BYTES; raises Problem 413."""
-    most = settings.INGEST_MAX_BYTES
-    try:
-        raw = request.body or _chunked_body(request, most)
-    except RequestDataTooBig:
-        raw = request.META["wsgi.input"].read(refusals.KEPT_BYTES + 1)
-        raise _too_large(caller, raw) from None
-    except OSError:
-        raise Problem(400, "not_complete", "The connection ended before the body did.") from None
-    if len(raw) > most:
-        raise _too_large(caller, raw)
-    return raw
-
-
-def _chunked_body(request: HttpRequest, most: int) -> bytes:
-    """Django reads nothing where a sender does not say how long the body is; the server knows where it ends."""
-    if request.META.get("CONTENT_LENGTH") or not request.META.get("wsgi.input_terminated"):
-        return b""
-    return request.META["wsgi.input"].read(most + 1)
-
-
-def _too_large(caller: Caller | None, start: bytes) -> Problem:
-    problem = Problem(413, "too_large", f"A request carries at most {settings.INGEST_MAX_BYTES} bytes.")
-    if caller:
-        refusals.keep(caller, [Refused(problem, start)], timezone.now())
-    return problem
-
-
-def _inflated(request: HttpRequest, raw: bytes, is_tolerant: bool) -> bytes:
-    """The body without its Content-Encoding; raises Problem 400, 413 or 415."""
-    encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-    if raw.startswith(b"\x1f\x8b") and (is_tolerant or encoding in ("gzip", "x-gzip")):
-        return _gunzipped(raw)
-    if encoding in ("", "identity") or is_tolerant:
-        return raw
-    if encoding in ("gzip", "x-gzip"):
-        raise Problem(400, "not_gzip", "The body is announced as gzip but is not.")
-    raise Problem(415, "encoding_unknown", "Send the body as it is, or as gzip.")
-
-
-def _gunzipped(raw: bytes) -> bytes:
-    most, inflated = settings.INGEST_MAX_BYTES, b""
-    try:
-        while raw:
-            member = zlib.decompressobj(wbits=31)
-            inflated += member.decompress(raw, most + 1 - len(inflated))
-            if len(inflated) > most:
-                raise Problem(413, "too_large", f"The body inflates to more than {most} bytes.")
-            if not member.eof:
-                raise Problem(400, "not_gzip", "The gzip body ends too early.")
-            raw = member.unused_data
-    except zlib.error:
-        raise Problem(400, "not_gzip", "The gzip body is damaged.") from None
-    return inflated
-
-
 # ── One request ──────────────────────────────────────────────────────────────────────────────────────────────────────
-@dataclass(slots=True)
-class _Reading:
-    """What became of each value of a request: an arrival to store, or a refusal."""
-
-    outcomes: list[Arrival | Refused]
-    is_single: bool
-
-    @property
-    def arrivals(self) -> list[Arrival]:
-        return [one for one in self.outcomes if isinstance(one, Arrival)]
-
-    @property
-    def refused(self) -> list[Refused]:
-        return [one for one in self.outcomes if isinstance(one, Refused)]
-
-
 def _take_in(request: HttpRequest, caller: Caller, raw: bytes) -> HttpResponse:
     now = timezone.now()
     reading = _read_or_keep(request, caller, raw, now)
@@ -181,41 +103,22 @@ def _take_in(request: HttpRequest, caller: Caller, raw: bytes) -> HttpResponse:
     return _answer(reading, receipt.rows, says_only_200=caller.kind == ApiKey.Kind.ADDRESS)
 
 
-def _read_or_keep(request: HttpRequest, caller: Caller, raw: bytes, now: datetime) -> _Reading:
+def _raw_or_keep(request: HttpRequest, caller: Caller) -> bytes:
     try:
-        return _reading(_document(request, caller, raw))
-    except Problem as problem:
-        refusals.keep(caller, [Refused(problem, raw)], now)
+        return raw_body(request)
+    except TooLarge as problem:
+        refusals.keep(caller, [Refused(problem, problem.start)], timezone.now())
         raise
 
 
-def _document(request: HttpRequest, caller: Caller, raw: bytes) -> Document:
-    is_stream = request.content_type in ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
-    body = _inflated(request, raw, is_tolerant=caller.kind == ApiKey.Kind.ADDRESS)
+def _read_or_keep(request: HttpRequest, caller: Caller, raw: bytes, now: datetime) -> Reading:
     try:
-        return read(body, max_items=settings.INGEST_MAX_EVENTS, as_lines=is_stream)
-    except NotStrict as wrong:
-        raise _problem(wrong) from None
-
-
-def _reading(document: Document) -> _Reading:
-    if not document.items:
-        raise Problem(422, "no_events", "The list is empty.")
-    return _Reading([_outcome(item) for item in document.items], document.is_single)
-
-
-def _outcome(item: Item) -> Arrival | Refused:
-    if item.refusal:
-        return Refused(_problem(item.refusal), item.body)
-    try:
-        return Arrival(read_envelope(item.value), item.body)
-    except NoEnvelope as wrong:
-        return Refused(Problem(422, wrong.code, wrong.detail, field=wrong.field), item.body)
-
-
-def _problem(wrong: NotStrict) -> Problem:
-    status = 413 if wrong.code == "too_many_events" else 400
-    return Problem(status, wrong.code, clean(wrong.detail), field=clean(wrong.field))
+        is_tolerant = caller.kind == ApiKey.Kind.ADDRESS
+        body = inflated(raw, request.META.get("HTTP_CONTENT_ENCODING", ""), is_tolerant=is_tolerant)
+        return read_values(body, as_lines=request.content_type in STREAMS)
+    except Problem as problem:
+        refusals.keep(caller, [Refused(problem, raw)], now)
+        raise
 
 
 def _store(request: HttpRequest, caller: Caller, arrivals: Sequence[Arrival], now: datetime) -> Receipt:
@@ -235,7 +138,7 @@ def _store(request: HttpRequest, caller: Caller, arrivals: Sequence[Arrival], no
         raise Problem(401, "key_unknown", "This key is no longer valid.", WWW_Authenticate="Bearer") from None
 
 
-def _answer(reading: _Reading, stored: Sequence[Stored], *, says_only_200: bool) -> HttpResponse:
+def _answer(reading: Reading, stored: Sequence[Stored], *, says_only_200: bool) -> HttpResponse:
     rows = iter(stored)
     results = [_told(one) if isinstance(one, Refused) else _result(next(rows)) for one in reading.outcomes]
     refused = reading.refused

@@ -242,4 +242,4 @@ def _sql(vendor: str, shape: str, is_gated: bool) -> str:
             SET arrivals = events_event.arrivals + excluded.arrivals, last_arrived_at = excluded.last_arrived_at
         RETURNING digest, id, arrivals, conflict_of_id,
                   (SELECT inbox.rung_at IS NULL FROM events_inbox AS inbox WHERE inbox.id = %s)
-    """  # noqa: S608 - nothing but the constants above is put together
+    """

@@ -4,25 +4,19 @@ Beside the door: rows are written where something is refused, shown on *Receive 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from events.auth import Caller
-from events.models import Refusal
+from events.ingest import Origin, Stored, store
+from events.models import Inbox, Refusal
 from events.problems import Problem
+from events.reading import Refused, read_values
 
 KEPT_BYTES = 250_000
 KEPT_ROWS = 1_000  # per source
-KEPT_FOR = timedelta(days=30)
 KEPT_PER_REQUEST = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A value of a request, and why it was not taken."""
-
-    problem: Problem
-    body: bytes
+KEPT_FOR = timedelta(days=30)
+RESUBMITTED = "resubmit"  # how an event of a second submission was proven: by a person
 
 
 def keep(caller: Caller, refused: Sequence[Refused], now: datetime) -> None:
@@ -38,13 +32,33 @@ def keep(caller: Caller, refused: Sequence[Refused], now: datetime) -> None:
             detail=one.problem.detail,
             field=one.problem.field[:200],
             body=one.body[:KEPT_BYTES],
-            is_cut=len(one.body) > KEPT_BYTES,
+            is_cut=len(one.body) > KEPT_BYTES or one.problem.code == "too_large",
         )
         for one in refused[:KEPT_PER_REQUEST]
     )
     of_source = Refusal.objects.filter(source_id=caller.source_id)
-    too_old = of_source.order_by("-pk").values_list("pk", flat=True)[KEPT_ROWS : KEPT_ROWS + 1]
-    of_source.filter(pk__lte=next(iter(too_old), 0)).delete()
+    too_many = of_source.order_by("-pk").values_list("pk", flat=True)[KEPT_ROWS : KEPT_ROWS + 1]
+    of_source.filter(pk__lte=next(iter(too_many), 0)).delete()
+
+
+def resubmit(refusal: Refusal, now: datetime) -> list[Stored]:
+    """Take a refusal in after all, once whatever stood in the way is gone; raises the Problem that still stands."""
+    if refusal.is_cut:
+        raise Problem(413, "too_large", "Only the beginning was kept, because it was too large.")
+    reading = read_values(bytes(refusal.body))
+    if reading.refused:
+        raise reading.refused[0].problem
+    inbox, _ = Inbox.objects.get_or_create(merchant_id=refusal.merchant_id)
+    origin = Origin(
+        merchant_id=refusal.merchant_id,
+        source_id=refusal.source_id,
+        inbox_id=inbox.pk,
+        key_id=None,
+        authenticated_by=RESUBMITTED,
+    )
+    receipt = store(origin, reading.arrivals, now)
+    Refusal.objects.filter(pk=refusal.pk).update(resubmitted_at=now)
+    return receipt.rows
 
 
 def prune(now: datetime) -> int:
