@@ -114,12 +114,12 @@ def one_time_offer(facts: Facts, known: Known) -> bool:
 
 
 def next_charge_cleared(facts: Facts, known: Known) -> bool:
-    """the customer's last active subscription ended"""
+    """the customer's last active subscription ended or paused"""
     return known.next_charge_is_cleared
 
 
 def first_sight_or_cleared(facts: Facts, known: Known) -> bool:
-    """a customer seen for the first time, or whose last active subscription ended"""
+    """a customer seen for the first time, or without an active subscription from now on"""
     return known.is_first_sight or known.next_charge_is_cleared
 
 
