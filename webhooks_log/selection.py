@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 from django.db.models import Model, Q, QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 
+from connections.models import Merchant
 from webhooks_log.models import Delivery
 from webhooks_log.viewer import Viewer
 
 PAGE = 50
+MOST_PICKED = 500
 TROUBLE = Q(http_status__gte=300) | Q(http_status=None, attempt_count__gt=0)  # the condition of a partial index
 HTTP_CLASSES = {
     "2xx": ("2xx accepted", Q(http_status__gte=200, http_status__lt=300)),
@@ -49,6 +51,7 @@ class Selection:
     phone: str = ""
     since: str = ""
     until: str = ""
+    ids: str = ""  # rows picked one by one: "12,15"
 
     def as_query(self, **changes: object) -> str:
         """The selection as a query string, "?…" or empty, without what the address's path says already."""
@@ -58,6 +61,13 @@ class Selection:
     @property
     def has_filters(self) -> bool:
         return any((self.state, self.metric, self.http, self.phone, self.since, self.until))
+
+
+@dataclass(frozen=True, slots=True)
+class OneMerchant:
+    """What a selection needs to know of a viewer, where nobody looks but one merchant's rows are meant."""
+
+    merchants: Mapping[int, Merchant]
 
 
 def read(address: Mapping[str, str], **scope: object) -> Selection:
@@ -74,6 +84,7 @@ def read(address: Mapping[str, str], **scope: object) -> Selection:
         "state": _one_of(address.get("state", ""), Delivery.State.values),
         "http": _one_of(address.get("http", ""), HTTP_CLASSES),
         "phone": _one_of(address.get("phone", ""), ("dropped",)),
+        "ids": ",".join(filter(_is_id, address.get("ids", "").split(",")[:MOST_PICKED])),
         **scope,
     }
     return Selection(**{key.name: given[key.name] for key in fields(Selection) if key.name in given})  # type: ignore[arg-type]
@@ -96,7 +107,7 @@ def merged_rows[M: Model](parts: list[QuerySet[M]], limit: int) -> list[M]:
     return sorted(rows, key=lambda row: -row.pk)[:limit]
 
 
-def scopes(selection: Selection, viewer: Viewer, *, filtered: bool = True) -> list[QuerySet[Delivery]]:
+def scopes(selection: Selection, viewer: Viewer | OneMerchant, *, filtered: bool = True) -> list[QuerySet[Delivery]]:
     """The selection as one queryset, or one for each merchant where only merchants bound it.
 
     A connection, customer, event or replay must be the viewer's own: whoever names one here has looked it up.
@@ -116,7 +127,13 @@ def scopes(selection: Selection, viewer: Viewer, *, filtered: bool = True) -> li
     return [rows.filter(merchant_id=merchant) for merchant in merchants]
 
 
-def _filters(selection: Selection, viewer: Viewer) -> Q:
+def rows_of(selection: Selection, merchant: Merchant) -> QuerySet[Delivery]:
+    """The selected rows of one merchant: what a replay takes them from."""
+    (rows,) = scopes(selection, OneMerchant({merchant.pk: merchant}))
+    return rows.filter(merchant_id=merchant.pk)
+
+
+def _filters(selection: Selection, viewer: Viewer | OneMerchant) -> Q:
     chosen = Q()
     if selection.state:
         chosen &= Q(state=selection.state)
@@ -126,10 +143,12 @@ def _filters(selection: Selection, viewer: Viewer) -> Q:
         chosen &= HTTP_CLASSES[selection.http][1]
     if selection.phone:
         chosen &= Q(phone_dropped_at__isnull=False)
+    if selection.ids:
+        chosen &= Q(pk__in=[int(pk) for pk in selection.ids.split(",")])
     return chosen & _between(selection, viewer)
 
 
-def _between(selection: Selection, viewer: Viewer) -> Q:
+def _between(selection: Selection, viewer: Viewer | OneMerchant) -> Q:
     """The bounds in time, and on the id beside them: ids grow with time, and every index here ends in the id."""
     zone = next((ZoneInfo(merchant.time_zone) for merchant in viewer.merchants.values()), ZoneInfo("UTC"))
     since, until = bound(selection.since, zone), bound(selection.until, zone, is_end=True)

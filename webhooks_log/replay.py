@@ -1,0 +1,345 @@
+"""Sends again on purpose: one Delivery at a person's word, or many as a replay that can be counted, paused and stopped.
+
+Buttons, pages and `manage.py replay` come here; the clock carries replays forward in blocks below live traffic.
+Callers have checked tenant and permission; who, when and why is recorded here.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from connections import audit, turns
+from connections.models import Connection, Merchant
+from events.models import Customer, Event
+from webhooks_log.again import SETTLED_BY_OTHERS, Wish, again, locked
+from webhooks_log.claim import RETRYING
+from webhooks_log.dispatch import ring_lanes
+from webhooks_log.models import Attempt, Delivery, Replay
+from webhooks_log.reasons import sentence
+from webhooks_log.selection import Selection, rows_of
+
+State = Delivery.State
+BLOCK = 500
+MOST_OUTSTANDING = 1000  # handed to the lanes and not settled: what a pause has to take back at most
+SAMPLE = 5
+
+
+class Refused(Exception):
+    """Why something cannot be sent again, stopped or started: the sentence to show."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+# ── One Delivery ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def send_again(
+    delivery: Delivery, *, actor: AbstractBaseUser | None, reason: str, translate_anew: bool = False
+) -> Delivery:
+    """Make the same row due now, in whatever state it is; the row as it stands then. Raises Refused.
+
+    Same id, original bytes or translated anew. It takes the place of a planned retry, whose next step its own failure
+    would be; an event older than a day carries `backfill`, so that no old flow starts.
+    """
+    now = turns.database_now()
+    with transaction.atomic():
+        (row,) = locked([delivery.pk])
+        before = row.get_state_display()
+        refused = again([row], Wish(translates_anew=translate_anew), now=now)
+        if refused:
+            raise Refused(refused[row.pk])
+        how = "translated anew" if translate_anew else "original bytes"
+        audit.record(actor, "sent again", row, {"state": (before, State.QUEUED.label), "as": (None, how)}, reason)
+    ring_lanes({row.account_id})
+    return row
+
+
+def stop(delivery: Delivery, *, actor: AbstractBaseUser | None, reason: str) -> Delivery:
+    """Give up a row that waits or is due. Raises Refused. Send again takes it up once more."""
+    with transaction.atomic():
+        (row,) = locked([delivery.pk])
+        if row.state not in (State.QUEUED, State.WAITING):
+            raise Refused(_cannot_stop(row))
+        take_back(Delivery.objects.filter(pk=row.pk), now=timezone.now())
+        audit.record(actor, "retries stopped", row, {"state": (row.get_state_display(), State.SKIPPED.label)}, reason)
+    row.refresh_from_db()
+    return row
+
+
+def try_now(delivery: Delivery, *, actor: AbstractBaseUser | None) -> Delivery:
+    """Bring a planned retry forward: the same bytes, the same place on the ladder. Raises Refused."""
+    now = turns.database_now()
+    with transaction.atomic():
+        (row,) = locked([delivery.pk])
+        if row.state != State.WAITING or row.next_attempt_at is None:
+            raise Refused(_cannot_try(row))
+        before, row.next_attempt_at, row.updated_at = row.next_attempt_at, now, now
+        row.save(update_fields=["next_attempt_at", "updated_at"])
+        audit.record(actor, "tried now", row, {"next try": (before, now)})
+    ring_lanes({row.account_id})
+    return row
+
+
+def take_back(rows: QuerySet[Delivery], *, now: datetime) -> int:
+    """End rows that wait or are due. What Klaviyo accepted before is delivered as before, the rest was stopped."""
+    rows = rows.filter(state__in=(State.QUEUED, State.WAITING))
+    accepted = Exists(Attempt.objects.filter(delivery_id=OuterRef("pk"), status__gte=200, status__lt=300))
+    told = list(rows.filter(accepted).values_list("pk", flat=True))
+    ended: dict[str, Any] = {"next_attempt_at": None, "settled_at": now, "updated_at": now, "claim_token": None}
+    ended["detail"] = ""
+    stopped = rows.exclude(pk__in=told).update(state=State.SKIPPED, reason="stopped", **ended)
+    return stopped + Delivery.objects.filter(pk__in=told).update(state=State.DELIVERED, reason="", **ended)
+
+
+def _cannot_stop(row: Delivery) -> str:
+    if row.state == State.SENDING:
+        return "It is on the wire right now. Look again in a moment."
+    return "There is nothing to stop: no further try is planned."
+
+
+def _cannot_try(row: Delivery) -> str:
+    if row.state == State.SENDING:
+        return "It is on the wire right now. Look again in a moment."
+    if row.state == State.WAITING:
+        return sentence(row.reason) or "It goes out by itself."
+    if row.state == State.QUEUED:
+        return "It is due already and goes out by itself."
+    return "No further try is planned. Use Send again."
+
+
+# ── Many: count first ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a replay would do: how many rows, a few of them, and the effect in sentences."""
+
+    merchant: Merchant
+    count: int
+    sample: list[Delivery]
+    effect: tuple[str, ...]
+    last_id: int  # newer rows are not part of it
+
+
+def plan(
+    selection: Selection,
+    *,
+    merchant: Merchant | None = None,
+    translates_anew: bool = False,
+    includes_delivered: bool = False,
+    backfill: bool | None = None,
+) -> Plan:
+    """Count before acting. Raises Refused if the selection is not about one merchant; name it where it is not said."""
+    owner = merchant or merchant_of(selection)
+    last_id = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    rows = selected(selection, owner, includes_delivered=includes_delivered, last_id=last_id)
+    counts = rows.aggregate(**_counts(backfill, turns.database_now()))
+    sample = list(rows.select_related("connection").defer("draft").order_by("-pk")[:SAMPLE])
+    return Plan(owner, counts["all"], sample, tuple(_effect(counts, translates_anew)), last_id)
+
+
+def selected(
+    selection: Selection, merchant: Merchant, *, includes_delivered: bool, last_id: int | None = None
+) -> QuerySet[Delivery]:
+    """The rows of a selection that a replay takes: what failed, was skipped, or waits for another try."""
+    takes = Q(state=State.FAILED) | Q(state=State.WAITING, reason__in=RETRYING) | Q(SKIPPED_FOR_NOW)
+    if includes_delivered:
+        takes |= Q(state=State.DELIVERED)
+    bound = Q() if last_id is None else Q(pk__lte=last_id)
+    living = Connection.objects.living().filter(merchant=merchant)
+    return rows_of(selection, merchant).filter(takes, bound, connection__in=living)
+
+
+SKIPPED_FOR_NOW = Q(state=State.SKIPPED) & ~Q(reason__in=(*SETTLED_BY_OTHERS, "erased"))
+
+
+def merchant_of(selection: Selection) -> Merchant:
+    """The one merchant whose rows a selection names; raises Refused where it names none."""
+    if selection.merchant:
+        return Merchant.objects.get(slug=selection.merchant)
+    named: tuple[tuple[int | None, type[Customer | Connection | Event | Replay]], ...] = (
+        (selection.customer, Customer),
+        (selection.connection, Connection),
+        (selection.event, Event),
+        (selection.replay, Replay),
+    )
+    for pk, model in named:
+        if pk:
+            return model._default_manager.select_related("merchant").get(pk=pk).merchant
+    raise Refused("Choose one merchant first.")
+
+
+def _counts(backfill: bool | None, now: datetime) -> dict[str, Count]:
+    old = Q(happened_at__lt=now - timedelta(hours=settings.BACKFILL_AFTER_HOURS))
+    marked = Q(backfill=True) | (old if backfill is None else Q(pk__isnull=not backfill))
+    told = Q(state=State.DELIVERED)
+    return {
+        "all": Count("pk"),
+        "new": Count("pk", filter=~told & ~Q(metric="")),
+        "duplicates": Count("pk", filter=told & ~Q(metric="")),
+        "profiles": Count("pk", filter=Q(metric="")),
+        "marked": Count("pk", filter=marked & ~Q(metric="")),
+        "judged": Count("pk", filter=Q(state=State.SKIPPED)),
+        "waiting": Count("pk", filter=Q(state=State.WAITING)),
+        "expired": Count("pk", filter=Q(body__isnull=False, body__content=None)),
+    }
+
+
+def _effect(counts: dict[str, int], translates_anew: bool) -> list[str]:
+    say = {
+        "new": "{} would be new at Klaviyo.",
+        "duplicates": "{} were accepted before: they carry the same ids, and Klaviyo discards them as duplicates.",
+        "profiles": "{} update a profile with what is known today.",
+        "marked": "{} carry Klaviyo's mark for past events (backfill), so that they start no flow.",
+        "judged": "{} had been skipped. Each is judged again and goes only if nothing stands in its way any more.",
+        "waiting": "{} wait for another try. They go now instead.",
+    }
+    told = [words.format(f"{counts[name]:,}") for name, words in say.items() if counts[name]]
+    if counts["expired"] and not translates_anew:
+        told.append(f"{counts['expired']:,} have expired bytes and stay as they are, unless they are translated anew.")
+    return told
+
+
+# ── Many: go ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start(
+    selection: Selection,
+    *,
+    actor: AbstractBaseUser | None,
+    reason: str,
+    translates_anew: bool = False,
+    includes_delivered: bool = False,
+    backfill: bool | None = None,
+    merchant: Merchant | None = None,
+) -> Replay:
+    """Begin to send a selection again, below live traffic; the clock carries it forward. Raises Refused."""
+    if not reason.strip():
+        raise Refused("Say why, so that others can understand it later.")
+    choices = {"translates_anew": translates_anew, "includes_delivered": includes_delivered, "backfill": backfill}
+    found = plan(selection, merchant=merchant, **choices)
+    if not found.count:
+        raise Refused("There is nothing to send again.")
+    with transaction.atomic():
+        replay = Replay.objects.create(
+            merchant=found.merchant,
+            actor=actor if actor is not None and actor.pk else None,
+            reason=reason.strip(),
+            selection={"filter": asdict(selection), "last_id": found.last_id},
+            total=found.count,
+            **choices,
+        )
+        audit.record(actor, "replay started", replay, {"deliveries": (None, found.count)}, reason)
+    return replay
+
+
+def pause(replay: Replay, *, actor: AbstractBaseUser | None) -> None:
+    """Hand out no more, and hold what has not left yet. Raises Refused."""
+    with transaction.atomic():
+        _turn(replay, actor, "replay paused", Replay.State.PAUSED, [Replay.State.RUNNING])
+        _waiting(replay).update(
+            state=State.WAITING, reason="replay_paused", next_attempt_at=None, updated_at=timezone.now()
+        )
+
+
+def resume(replay: Replay, *, actor: AbstractBaseUser | None) -> None:
+    """Go on where it was paused. Raises Refused."""
+    now = turns.database_now()
+    with transaction.atomic():
+        _turn(replay, actor, "replay resumed", Replay.State.RUNNING, [Replay.State.PAUSED])
+        held = Delivery.objects.filter(replay=replay, state=State.WAITING, reason="replay_paused")
+        accounts = set(held.values_list("account_id", flat=True))
+        held.update(state=State.QUEUED, reason="", next_attempt_at=now, updated_at=now)
+    ring_lanes(accounts)
+
+
+def stop_replay(replay: Replay, *, actor: AbstractBaseUser | None, reason: str = "") -> None:
+    """End it for good. What has not left is delivered, where Klaviyo accepted it before, or stopped. Raises Refused."""
+    now = timezone.now()
+    with transaction.atomic():
+        _turn(
+            replay, actor, "replay stopped", Replay.State.STOPPED, [Replay.State.RUNNING, Replay.State.PAUSED], reason
+        )
+        Replay.objects.filter(pk=replay.pk).update(finished_at=now)
+        take_back(_waiting(replay), now=now)
+
+
+def _turn(
+    replay: Replay, actor: AbstractBaseUser | None, action: str, to: str, allowed: list[str], reason: str = ""
+) -> None:
+    if not Replay.objects.filter(pk=replay.pk, state__in=allowed).update(state=to):
+        raise Refused(f"It is {Replay.objects.get(pk=replay.pk).get_state_display().lower()} already.")
+    before, replay.state = replay.state, to
+    audit.record(actor, action, replay, {"state": (before, to)}, reason)
+
+
+def _waiting(replay: Replay) -> QuerySet[Delivery]:
+    """What it handed to the lanes and nobody has taken yet."""
+    open_states = (State.QUEUED, State.WAITING)
+    return Delivery.objects.filter(replay=replay, rank=Delivery.Rank.REPLAY, state__in=open_states)
+
+
+# ── For the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def advance(*, now: datetime) -> int:
+    """Hand the next block of every running replay to the lanes; how many rows. Safe from several clocks at once."""
+    running = Replay.objects.filter(state=Replay.State.RUNNING).order_by("pk").values_list("pk", flat=True)
+    return sum(_advance(pk, now) for pk in list(running))
+
+
+def _advance(pk: int, now: datetime) -> int:
+    with transaction.atomic():
+        replay = Replay.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=pk)
+        room = MOST_OUTSTANDING - _outstanding(replay)
+        if replay.state != Replay.State.RUNNING or room <= 0:
+            return 0
+        rows = _next_rows(replay, min(BLOCK, room))
+        if not rows:
+            return _finish(replay, room, now)
+        refused = again(rows, _wish(replay), now=now)
+        due = [row for row in rows if row.pk not in refused]
+        Replay.objects.filter(pk=pk).update(cursor=rows[-1].pk, queued=F("queued") + len(due))
+    ring_lanes({row.account_id for row in due})
+    return len(due)
+
+
+def _next_rows(replay: Replay, limit: int) -> list[Delivery]:
+    kept = replay.selection
+    rows = selected(
+        Selection(**kept["filter"]),
+        replay.merchant,
+        includes_delivered=replay.includes_delivered,
+        last_id=kept["last_id"],
+    )
+    ids = rows.filter(pk__gt=replay.cursor).order_by("pk").values_list("pk", flat=True)[:limit]
+    return locked(ids)
+
+
+def _wish(replay: Replay) -> Wish:
+    return Wish(
+        translates_anew=replay.translates_anew,
+        backfill=replay.backfill,
+        identity_only=True,
+        rank=Delivery.Rank.REPLAY,
+        replay=replay,
+    )
+
+
+def _outstanding(replay: Replay) -> int:
+    return Delivery.objects.filter(replay=replay, state__in=Delivery.OPEN).count()
+
+
+def _finish(replay: Replay, room: int, now: datetime) -> int:
+    """Done once everything it handed out is settled."""
+    if room == MOST_OUTSTANDING:
+        Replay.objects.filter(pk=replay.pk).update(state=Replay.State.DONE, finished_at=now)
+    return 0
