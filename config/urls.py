@@ -4,15 +4,23 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from connections.people_pages import join
-from events.api import not_found
+from events.api import not_found, receive_by_key
+from events.methods import by_method
+from webhooks_log import reconcile
 from webhooks_log.api import explain
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     path("api/v1/explain", explain, name="explain"),
+    path("api/v1/events", by_method(POST=receive_by_key, GET=reconcile.event_list), name="events"),
+    path("api/v1/events/validate", by_method(POST=reconcile.validate), name="events-validate"),
+    path("api/v1/events/<int:pk>", by_method(GET=reconcile.event), name="event"),
     path("api/v1/", include("events.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/<path:rest>", not_found),
     path("join/", join, name="join"),
     path("password/", auth.PasswordResetView.as_view(), name="admin_password_reset"),

@@ -19,10 +19,11 @@ from redis.exceptions import RedisError
 
 from connections import turns
 from connections.models import ApiKey
-from events import auth, ingest, refusals
+from events import auth, ingest, openapi, refusals
 from events.auth import Caller
 from events.body import TooLarge, inflated, raw_body
 from events.ingest import Arrival, KeyClosed, Origin, Receipt, Stored
+from events.methods import described
 from events.models import Inbox
 from events.problems import Problem, details, problem_response
 from events.reading import Reading, Refused, read_values
@@ -57,26 +58,26 @@ def answering_problems(view: View) -> View:
     return answering
 
 
+@described(operation_id="events_send", auth=openapi.BY_KEY, **openapi.SENDING)
 @answering_problems
 def receive_by_key(request: HttpRequest) -> HttpResponse:
     """Events from whoever holds an API key."""
-    _refuse_other_methods(request)
     caller = auth.caller_by_key(request)
     return _take_in(request, caller, _raw_or_keep(request, caller))
 
 
+@described(operation_id="events_send_to_address", **openapi.BY_ADDRESS)
 @answering_problems
 def receive_by_address(request: HttpRequest) -> HttpResponse:
     """Events from whoever knows the secret address: any Content-Type, and success is always 200."""
-    _refuse_other_methods(request)
     caller = auth.caller_by_address(request)
     return _take_in(request, caller, _raw_or_keep(request, caller))
 
 
+@described(operation_id="events_send_signed", **openapi.BY_SIGNATURE)
 @answering_problems
 def receive_by_signature(request: HttpRequest, public_id: str) -> HttpResponse:
     """Events signed with a secret of the source that `public_id` names."""
-    _refuse_other_methods(request)
     raw = raw_body(request)
     return _take_in(request, auth.caller_by_signature(request, public_id, raw), raw)
 
@@ -85,11 +86,6 @@ def receive_by_signature(request: HttpRequest, public_id: str) -> HttpResponse:
 def not_found(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Whatever else is asked for below /api/."""
     raise Problem(404, "not_found", "There is nothing at this address.")
-
-
-def _refuse_other_methods(request: HttpRequest) -> None:
-    if request.method != "POST":
-        raise Problem(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
 
 
 # ── One request ──────────────────────────────────────────────────────────────────────────────────────────────────────

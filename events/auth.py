@@ -3,6 +3,7 @@
 First at the door. A Caller is proven; whoever is not gets a Problem, and nothing of what they sent is kept.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from connections import secrets
 from connections.models import ApiKey
 from events.models import Inbox
 from events.problems import Problem
+
+logger = logging.getLogger(__name__)
 
 ADDRESS_DIGEST = "viaduct.address"  # the outermost layer leaves the hashed address token under this environ key
 REMEMBERED_SECONDS = 0.5
@@ -119,14 +122,20 @@ def _key_in(request: HttpRequest) -> str:
 
 def _signed_by(caller: Caller, request: HttpRequest, body: bytes) -> bool:
     given = request.META.get("HTTP_" + caller.hmac_header.upper().replace("-", "_"), "")
-    return bool(given) and secrets.signature_matches(
-        caller.sealed_secret,
-        body,
-        given,
-        algorithm=caller.hmac_algorithm,
-        encoding=caller.hmac_encoding,
-        prefix=caller.hmac_prefix,
-    )
+    if not given:
+        return False
+    try:
+        return secrets.signature_matches(
+            caller.sealed_secret,
+            body,
+            given,
+            algorithm=caller.hmac_algorithm,
+            encoding=caller.hmac_encoding,
+            prefix=caller.hmac_prefix,
+        )
+    except secrets.KeyLost:
+        logger.error("the signing secret of key %s cannot be opened with FIELD_KEYS", caller.key_id)
+        return False
 
 
 # ── What is remembered ───────────────────────────────────────────────────────────────────────────────────────────────
