@@ -13,7 +13,7 @@ from django_q.tasks import async_task, queue_size
 
 from connections import turns
 from events.models import Event, Inbox
-from webhooks_log import claim, dispatch, gates, heartbeat, jobs
+from webhooks_log import claim, dispatch, gates, heartbeat, jobs, replay
 from webhooks_log.models import Delivery
 
 logger = logging.getLogger("viaduct.clock")
@@ -46,6 +46,7 @@ class Clock:
 
     def _gates(self, now: datetime) -> None:
         dispatch.release_waiting(now=now)
+        replay.advance(now=now)
         if _is_time(self.unparked_at, UNPARK_EVERY, now):
             gates.unpark(now=now)
             self.unparked_at = now
