@@ -11,6 +11,7 @@ from unfold.sites import UnfoldAdminSite
 from connections import urls as connecting
 from connections.tenancy import places_of
 from connections.two_factor import behind_second_factor
+from events import pages as receiving
 from webhooks_log import urls as support
 
 
@@ -35,4 +36,4 @@ class Shell(UnfoldAdminSite):
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Our own pages before the admin's, whose last address catches everything."""
-        return [*connecting.pages(self), *support.pages(self), *super().get_urls()]
+        return [*connecting.pages(self), *receiving.pages(self), *support.pages(self), *super().get_urls()]

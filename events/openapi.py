@@ -168,7 +168,7 @@ def finish(result: Schema, generator: Any, request: Any, public: bool) -> Schema
     components = result.setdefault("components", {})
     components["schemas"] = components.get("schemas", {}) | COMPONENTS
     components["securitySchemes"] = KEYS
-    hidden = result["paths"].pop("/api/v1/ingest/***", None)
+    hidden = result["paths"].pop("/api/v1/ingest/", None)
     if hidden:
         token = {"name": "token", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         hidden["post"]["parameters"] = [token]
