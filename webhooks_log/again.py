@@ -8,7 +8,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Q
 
 from connections.klaviyo.payloads import with_backfill, with_identity_only
@@ -22,7 +21,7 @@ from webhooks_log.models import Attempt, Body, Delivery, Replay
 from webhooks_log.outbox import Outbox, Owed, key_of
 from webhooks_log.packing import pack, unpack_body
 from webhooks_log.reasons import sentence
-from webhooks_log.release import facts_of
+from webhooks_log.release import facts_of, past_before
 
 State = Delivery.State
 SETTLED_BY_OTHERS = ("already_told", "carried")  # another row has said it
@@ -32,6 +31,14 @@ WRITTEN = (
     "account", "path", "body", "email", "notes", "state", "reason", "detail", "rank", "next_attempt_at", "tries",
     "claims", "claim_token", "phone_dropped_at", "backfill", "identity_only", "replay", "settled_at", "updated_at",
 )  # fmt: skip
+
+
+class Refused(Exception):
+    """Why something cannot be sent again, stopped or started: the sentence to show."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ def keeps_address(rows: list[Delivery]) -> set[int]:
 
 def marks(row: Delivery, wish: Wish, now: datetime) -> tuple[bool, bool]:
     """Whether a row carries Klaviyo's mark for past events, and whether its profile is its address only."""
-    is_old = now - row.happened_at > timedelta(hours=settings.BACKFILL_AFTER_HOURS)
+    is_old = row.happened_at < past_before(now)
     backfill = row.backfill or (is_old if wish.backfill is None else wish.backfill)
     return bool(row.metric) and backfill, bool(row.metric) and (row.identity_only or wish.identity_only)
 

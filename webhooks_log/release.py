@@ -34,6 +34,7 @@ def release(rows: Iterable[Delivery], outbox: Outbox) -> set[int]:
     waiting = [(row, facts) for row in rows if (facts := facts_of(row.event, outbox.merchant))]
     told = {row.event_id: (row.event, facts) for row, facts in waiting}
     mirror = Mirror(outbox.merchant, told.values(), now=outbox.now, locks=False)
+    outbox.expect(mirror.people())
     owed = [entry for row, facts in waiting if (entry := said(row, facts, mirror, outbox))]
     return write(without_rivals(owed))
 
@@ -45,7 +46,7 @@ def said(row: Delivery, facts: Facts, mirror: Mirror, outbox: Outbox) -> Owed | 
     keeper = next((keeper for keeper in outbox.gatekeepers if keeper.connection.pk == row.connection_id), None)
     if message is None or keeper is None:
         return None
-    is_late = outbox.now - row.happened_at > timedelta(hours=settings.BACKFILL_AFTER_HOURS)
+    is_late = row.happened_at < past_before(outbox.now)
     row.backfill = row.backfill or is_late
     entry = Owed(row, was_skipped=row.state == SKIPPED)
     outbox.fill(entry, keeper, row.event.source_id, facts, known, message)
@@ -61,6 +62,11 @@ def without_rivals(owed: list[Owed]) -> list[Owed]:
     rows = Delivery.objects.exclude(state=SKIPPED).filter(unique_id__in=ids) if ids else []
     told = {key_of(row) for row in rows}
     return [entry for entry in owed if not (entry.was_skipped and entry.key in told)]
+
+
+def past_before(now: datetime) -> datetime:
+    """What happened before this moment is sent as a past event, so that no flow starts late."""
+    return now - timedelta(hours=settings.BACKFILL_AFTER_HOURS)
 
 
 def facts_of(event: Event, merchant: Merchant) -> Facts | None:

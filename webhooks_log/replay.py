@@ -4,38 +4,42 @@ Buttons, pages and `manage.py replay` come here; the clock carries replays forwa
 Callers have checked tenant and permission; who, when and why is recorded here.
 """
 
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from connections import audit, turns
-from connections.models import Connection, Merchant
-from events.models import Customer, Event
-from webhooks_log.again import SETTLED_BY_OTHERS, Wish, again, locked
-from webhooks_log.claim import RETRYING
+from connections.models import Merchant
+from webhooks_log.again import Refused, Wish, again, locked
 from webhooks_log.dispatch import ring_lanes
 from webhooks_log.models import Attempt, Delivery, Replay
 from webhooks_log.reasons import sentence
-from webhooks_log.selection import Selection, rows_of
+from webhooks_log.replay_plan import Plan, merchant_of, plan, selected
+from webhooks_log.selection import Selection
+
+__all__ = [
+    "Plan",
+    "Refused",
+    "advance",
+    "merchant_of",
+    "pause",
+    "plan",
+    "resume",
+    "send_again",
+    "start",
+    "stop",
+    "stop_replay",
+    "try_now",
+]
 
 State = Delivery.State
 BLOCK = 500
 MOST_OUTSTANDING = 1000  # handed to the lanes and not settled: what a pause has to take back at most
-SAMPLE = 5
-
-
-class Refused(Exception):
-    """Why something cannot be sent again, stopped or started: the sentence to show."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
 
 
 # ── One Delivery ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,99 +117,6 @@ def _cannot_try(row: Delivery) -> str:
     if row.state == State.QUEUED:
         return "It is due already and goes out by itself."
     return "No further try is planned. Use Send again."
-
-
-# ── Many: count first ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a replay would do: how many rows, a few of them, and the effect in sentences."""
-
-    merchant: Merchant
-    count: int
-    sample: list[Delivery]
-    effect: tuple[str, ...]
-    last_id: int  # newer rows are not part of it
-
-
-def plan(
-    selection: Selection,
-    *,
-    merchant: Merchant | None = None,
-    translates_anew: bool = False,
-    includes_delivered: bool = False,
-    backfill: bool | None = None,
-) -> Plan:
-    """Count before acting. Raises Refused if the selection is not about one merchant; name it where it is not said."""
-    owner = merchant or merchant_of(selection)
-    last_id = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    rows = selected(selection, owner, includes_delivered=includes_delivered, last_id=last_id)
-    counts = rows.aggregate(**_counts(backfill, turns.database_now()))
-    sample = list(rows.select_related("connection").defer("draft").order_by("-pk")[:SAMPLE])
-    return Plan(owner, counts["all"], sample, tuple(_effect(counts, translates_anew)), last_id)
-
-
-def selected(
-    selection: Selection, merchant: Merchant, *, includes_delivered: bool, last_id: int | None = None
-) -> QuerySet[Delivery]:
-    """The rows of a selection that a replay takes: what failed, was skipped, or waits for another try."""
-    takes = Q(state=State.FAILED) | Q(state=State.WAITING, reason__in=RETRYING) | Q(SKIPPED_FOR_NOW)
-    if includes_delivered:
-        takes |= Q(state=State.DELIVERED)
-    bound = Q() if last_id is None else Q(pk__lte=last_id)
-    living = Connection.objects.living().filter(merchant=merchant)
-    return rows_of(selection, merchant).filter(takes, bound, connection__in=living)
-
-
-SKIPPED_FOR_NOW = Q(state=State.SKIPPED) & ~Q(reason__in=(*SETTLED_BY_OTHERS, "erased"))
-
-
-def merchant_of(selection: Selection) -> Merchant:
-    """The one merchant whose rows a selection names; raises Refused where it names none."""
-    if selection.merchant:
-        return Merchant.objects.get(slug=selection.merchant)
-    named: tuple[tuple[int | None, type[Customer | Connection | Event | Replay]], ...] = (
-        (selection.customer, Customer),
-        (selection.connection, Connection),
-        (selection.event, Event),
-        (selection.replay, Replay),
-    )
-    for pk, model in named:
-        if pk:
-            return model._default_manager.select_related("merchant").get(pk=pk).merchant
-    raise Refused("Choose one merchant first.")
-
-
-def _counts(backfill: bool | None, now: datetime) -> dict[str, Count]:
-    old = Q(happened_at__lt=now - timedelta(hours=settings.BACKFILL_AFTER_HOURS))
-    marked = Q(backfill=True) | (old if backfill is None else Q(pk__isnull=not backfill))
-    told = Q(state=State.DELIVERED)
-    return {
-        "all": Count("pk"),
-        "new": Count("pk", filter=~told & ~Q(metric="")),
-        "duplicates": Count("pk", filter=told & ~Q(metric="")),
-        "profiles": Count("pk", filter=Q(metric="")),
-        "marked": Count("pk", filter=marked & ~Q(metric="")),
-        "judged": Count("pk", filter=Q(state=State.SKIPPED)),
-        "waiting": Count("pk", filter=Q(state=State.WAITING)),
-        "expired": Count("pk", filter=Q(body__isnull=False, body__content=None)),
-    }
-
-
-def _effect(counts: dict[str, int], translates_anew: bool) -> list[str]:
-    say = {
-        "new": "{} would be new at Klaviyo.",
-        "duplicates": "{} were accepted before: they carry the same ids, and Klaviyo discards them as duplicates.",
-        "profiles": "{} update a profile with what is known today.",
-        "marked": "{} carry Klaviyo's mark for past events (backfill), so that they start no flow.",
-        "judged": "{} had been skipped. Each is judged again and goes only if nothing stands in its way any more.",
-        "waiting": "{} wait for another try. They go now instead.",
-    }
-    told = [words.format(f"{counts[name]:,}") for name, words in say.items() if counts[name]]
-    if counts["expired"] and not translates_anew:
-        told.append(f"{counts['expired']:,} have expired bytes and stay as they are, unless they are translated anew.")
-    return told
 
 
 # ── Many: go ─────────────────────────────────────────────────────────────────────────────────────────────────────────
