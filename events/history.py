@@ -6,7 +6,7 @@ Part of the mirror. Vrio's update says how a subscription stands, never what cha
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from events.facts import Facts, Kind, Status
 from events.models import Event, Subscription, SubscriptionStatus
@@ -14,7 +14,10 @@ from events.models import Event, Subscription, SubscriptionStatus
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """At this moment an event told this status. Ties go by Vrio's event id within one type, else by arrival."""
+    """At this moment (UTC, so that the hour that comes twice compares) an event told this status.
+
+    Ties go by Vrio's event id within one type, else by arrival.
+    """
 
     at: datetime
     number: int
@@ -57,7 +60,7 @@ def entry_of(event: Event, facts: Facts) -> Entry | None:
     if facts.subscription is None:
         return None
     status = Status.CANCELLED if facts.kind is Kind.ORDER_OFFER_CANCELLED else facts.subscription.status
-    return Entry(facts.told_at, number(event.event_id), event.pk or 0, status, True) if status else None
+    return Entry(facts.told_at.astimezone(UTC), number(event.event_id), event.pk or 0, status, True) if status else None
 
 
 def number(vrio_id: str) -> int:

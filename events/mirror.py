@@ -6,7 +6,7 @@ A late event fills what is empty and overwrites nothing newer; the rest follows 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from connections.models import Merchant
@@ -206,7 +206,7 @@ class Mirror:
             row.is_recurring = True
             self.note_offer_row(row, event, customer, facts, line, next_charge)
         if is_sale and facts.transaction and facts.transaction.cycle == "1":
-            self.rows.history(key).note(Entry(facts.happened_at, 0, event.pk or 0, Status.ACTIVE, True))
+            self.rows.history(key).note(Entry(facts.happened_at.astimezone(UTC), 0, event.pk or 0, Status.ACTIVE, True))
 
     def note_offer_row(
         self, row: Subscription, event: Event, customer: Customer | None, facts: Facts, line: Line, next_on: date | None
@@ -242,6 +242,10 @@ class Mirror:
             is_test=order.is_test if order else None,
             products=self.rows.known_products,
         )
+
+    def people(self) -> list[Person]:
+        """Everybody this batch is about, as far as they are known."""
+        return [person_of(customer) for customer in self.rows.customers.values() if customer.facts_at]
 
     def announce(self, customer: Customer) -> None:
         """Klaviyo has been, or is about to be, told that this customer exists."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
 
 from connections.models import Connection, Merchant
 from connections.writing import update_rows
@@ -62,6 +61,7 @@ class Batch:
             pause=timedelta(seconds=settings.PROFILE_WAIT_SECONDS),
         )
         self.mirror = Mirror(merchant, [(told.event, told.facts) for told in self.told], now=now, locks=locks)
+        self.outbox.expect([*self.mirror.people(), *(told.facts.customer for told in self.told)])
         self.named: set[int] = set()
         self.placed: set[str] = set()
 
@@ -158,9 +158,10 @@ class Batch:
         """Release what waited for a name or a campaign that this batch has told."""
         if not self.named and not self.placed:
             return set()
-        waiting = Q(UNNAMED, customer_id__in=self.named) | Q(UNPLACED, order_id__in=self.placed)
-        rows = Delivery.objects.filter(waiting, merchant=self.merchant).select_related("event").order_by("pk")
-        return release(rows, Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause))
+        rows = Delivery.objects.filter(merchant=self.merchant).select_related("event").order_by("pk")
+        waiting = [*rows.filter(UNNAMED, customer_id__in=self.named), *rows.filter(UNPLACED, order_id__in=self.placed)]
+        outbox = Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause)
+        return release({row.pk: row for row in waiting}.values(), outbox)
 
 
 HELD = (

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from connections import turns
@@ -31,13 +32,16 @@ DUE = Event.State.RECEIVED
 logger = logging.getLogger(__name__)
 
 
-def run(*, now: datetime | None = None) -> bool:
-    """Dispatch everything that every merchant owes, in turns; True if there was anything."""
-    found = False
-    while waiting := waiting_inboxes():
-        done = [drain(inbox, now=now, seconds=SLICE_SECONDS) for inbox in waiting]
-        if not any(done):
-            return found
+def run(*, now: datetime | None = None, seconds: float = LONGEST_SECONDS) -> bool:
+    """Dispatch what every merchant owes, in turns, until nothing is left or the time is up; True if there was anything.
+
+    What is left then has been rung for again.
+    """
+    found, ends = False, time.monotonic() + seconds
+    while (waiting := waiting_inboxes()) and time.monotonic() < ends:
+        served = [drain(inbox, now=now, seconds=SLICE_SECONDS) for inbox in waiting]
+        if not any(served):
+            break  # others are at it
         found = True
     return found
 
@@ -174,11 +178,11 @@ def ring_lanes(accounts: set[int]) -> None:
 
 
 def waiting_inboxes() -> list[int]:
-    """Whose events are due, the longest unserved first."""
-    merchants = Event.objects.filter(state=DUE).values("merchant").distinct()
-    for merchant in merchants.filter(merchant__inbox=None).values_list("merchant", flat=True):
-        Inbox.objects.get_or_create(merchant_id=merchant)
-    return list(Inbox.objects.filter(merchant__in=merchants).order_by("served_at", "pk").values_list("pk", flat=True))
+    """Whose events are due, the longest unserved first. Asked merchant by merchant, by index, never of all events."""
+    for merchant in Merchant.objects.filter(inbox=None):
+        Inbox.objects.get_or_create(merchant=merchant)
+    due = Event.objects.filter(merchant_id=OuterRef("merchant_id"), state=DUE)
+    return list(Inbox.objects.filter(Exists(due)).order_by("served_at", "pk").values_list("pk", flat=True))
 
 
 def is_time_up(began: float, seconds: float | None, inbox_id: int) -> bool:

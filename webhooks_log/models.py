@@ -136,10 +136,20 @@ class Delivery(models.Model):
             models.Index(F("merchant"), F("state"), F("id").desc(), name="delivery_by_state"),
             models.Index(F("connection"), F("id").desc(), name="delivery_by_connection"),
             models.Index("merchant", "order_id", condition=~Q(order_id=""), name="delivery_by_order"),
+            models.Index(
+                "reason",
+                "created_at",
+                # Said with OR, not IN: only so SQLite sees that a query for one of them may use the index.
+                condition=Q(reason="customer_unknown") | Q(reason="campaign_unknown"),
+                name="waits_for_facts",
+            ),
             models.Index("merchant", "updated_at", name="delivery_by_change"),
             models.Index(F("merchant"), F("metric"), F("id").desc(), name="delivery_by_metric"),
             models.Index(
-                F("merchant"), F("id").desc(), condition=Q(phone_dropped_at__isnull=False), name="delivery_phone_dropped"
+                F("merchant"),
+                F("id").desc(),
+                condition=Q(phone_dropped_at__isnull=False),
+                name="delivery_phone_dropped",
             ),
             models.Index(
                 F("merchant"),
@@ -196,6 +206,20 @@ class AttemptContent(models.Model):
 
     def __str__(self) -> str:
         return f"content of attempt {self.attempt_id}"
+
+
+class RefusedPhone(models.Model):
+    """A phone number that Klaviyo refused in one account, by its keyed hash: left out for a while, not tried again."""
+
+    account = models.ForeignKey(KlaviyoAccount, models.CASCADE, related_name="refused_phones", db_index=False)
+    digest = models.CharField(max_length=64)
+    refused_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("account", "digest"), name="phone_refused_once")]
+
+    def __str__(self) -> str:
+        return f"refused {self.refused_at:%Y-%m-%d}"
 
 
 class HourlyCount(models.Model):

@@ -12,9 +12,11 @@ from django.db.models import Q
 from connections.klaviyo.payloads import LimitExceeded, ProfileContent, Rendered, render
 from connections.models import Merchant
 from connections.writing import update_rows
-from events.facts import Facts, Known, Message
+from events.facts import Facts, Known, Message, Person
 from events.models import Customer, Event
+from events.phones import to_e164
 from events.profile import event_content, profile_of
+from webhooks_log import refused_phones
 from webhooks_log.judge import QUEUED, SKIPPED, WAITING, Gatekeeper, Judgement, skipped
 from webhooks_log.models import Body, Delivery
 from webhooks_log.packing import pack
@@ -62,6 +64,18 @@ class Outbox:
     def __init__(self, merchant: Merchant, gatekeepers: list[Gatekeeper], *, now: datetime, pause: timedelta) -> None:
         self.merchant, self.gatekeepers, self.now, self.pause = merchant, gatekeepers, now, pause
         self.owed: list[Owed] = []
+        self.refused: dict[int, set[str]] = {}
+
+    def expect(self, people: Iterable[Person | None]) -> None:
+        """Look up in one go which of these people's numbers Klaviyo has refused."""
+        numbers = {
+            number
+            for person in people
+            if person and person.phone
+            if (number := to_e164(person.phone, person.country, default_country=self.merchant.country))
+        }
+        accounts = {keeper.connection.account_id for keeper in self.gatekeepers}
+        self.refused = refused_phones.refused(accounts, numbers, now=self.now)
 
     def owe(self, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message) -> list[Owed]:
         """One Delivery per connection, judged and rendered; nothing is written yet."""
@@ -98,7 +112,9 @@ class Outbox:
     ) -> None:
         """Judge a row and, if it may go, give it its path, bytes, address and notes."""
         row = owed.row
-        profile, notes = profile_of(facts, known, country=self.merchant.country)
+        profile, notes = profile_of(
+            facts, known, country=self.merchant.country, refused_phones=self.refused.get(row.account_id, ())
+        )
         judgement = keeper.judge(source_id, facts, known, message, profile.email)
         if judgement.state == QUEUED:
             try:
