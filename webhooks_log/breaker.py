@@ -54,9 +54,11 @@ class Breaker:
         return cls(probes=state.get("probes", 0), open_until=None if until is None else min(until, now + PAUSES[-1]))
 
     def _probed(self, now: float, failed: bool) -> None:
+        if self.open_until is not None and now < self.open_until:
+            return  # sent before it opened: one success among many failures must not send everything out again
         if not failed:
             self.open_until, self.probes = None, 0
-        elif self.open_until is not None and now >= self.open_until:
+        else:
             self.probes += 1
             self.open_until = now + PAUSES[min(self.probes, len(PAUSES) - 1)]
 

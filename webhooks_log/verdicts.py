@@ -7,10 +7,10 @@ error's pointer, from English text only where there is no pointer.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from math import ceil
+from math import ceil, isinf, isnan, nan
 
 from connections.klaviyo.exchange import Exchange, Problem, Silence
 
@@ -197,22 +197,28 @@ VERDICTS = (
 BY_NAME = {verdict.name: verdict for verdict in VERDICTS}
 INTERRUPTED = "interrupted"  # an Attempt without an Exchange: the worker died between claim and settlement
 FAULT = "fault"  # our own fault while working on the row
+MOST_SECONDS = 86_400  # of a Retry-After: its longest quotas are daily, and a garbled number must not stop an account
 
 
 def retry_after_seconds(exchange: Exchange) -> float | None:
-    """The wait that Klaviyo names: whole seconds, a fraction rounded up, or an HTTP date; None when it names none."""
+    """The wait that Klaviyo names: whole seconds, a fraction rounded up, or an HTTP date; None when it names none.
+
+    Counted from the answer, never negative, and cut to `MOST_SECONDS`.
+    """
     value = exchange.header("Retry-After").strip()
-    if not value:
-        return None
+    answered_at = exchange.started_at + timedelta(milliseconds=exchange.duration_ms)
     try:
-        return float(max(0, ceil(float(value))))
-    except (ValueError, OverflowError):
-        return _until(value, exchange.started_at)
+        named = float(value)
+    except ValueError:
+        named = _until(value, answered_at)
+    return None if isnan(named) or isinf(named) else float(min(max(0, ceil(named)), MOST_SECONDS))
 
 
-def _until(date: str, since: datetime) -> float | None:
+def _until(date: str, since: datetime) -> float:
+    """Seconds until an HTTP date; not a number if it is none."""
     try:
         moment = parsedate_to_datetime(date)
-        return max(0.0, ceil((moment - since).total_seconds()))
-    except (ValueError, TypeError):
-        return None
+    except ValueError:
+        return nan
+    # Two of the three forms HTTP allows name no zone: it is UTC.
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - since).total_seconds()

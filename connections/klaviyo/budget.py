@@ -10,6 +10,7 @@ drains and processes.
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 SHARE = 0.97
@@ -80,9 +81,12 @@ class Window:
         self.count += calls
 
     def _forget(self, now: float) -> None:
-        # A slot counts until its youngest possible call has left the window. A clock set back must not freeze a lane.
-        while self.slots and not (now - self.seconds - self.slot < self.slots[0][0] <= now + self.seconds):
+        # A slot counts until its youngest possible call has left the window.
+        while self.slots and self.slots[0][0] <= now - self.seconds - self.slot:
             self.count -= int(self.slots.popleft()[1])
+        if self.slots and self.slots[-1][0] > now:  # the clock was set back: neither freeze the lane nor forget
+            for slot in self.slots:
+                slot[0] = min(slot[0], now)
 
 
 @dataclass(slots=True)
@@ -93,14 +97,15 @@ class FamilyBudget:
     next_at: float = 0.0  # when the evenly spaced next call is due
 
     def wait(self, now: float) -> float:
-        spaced = min(1.0, self.next_at - now - (BUNCH - 1) * self.spacing)
+        self.next_at = min(self.next_at, now + 1.0)  # after a clock set back it would stop the lane until then
+        spaced = self.next_at - now - (BUNCH - 1) * self.spacing
         waits = [window.wait(now) for window in self.windows.values()]
         return max(*waits, max(MOMENT, spaced) if spaced > 0 else 0.0)
 
     def spend(self, now: float) -> None:
         for window in self.windows.values():
             window.add(now)
-        self.next_at = max(min(self.next_at, now + 1.0), now) + self.spacing
+        self.next_at = max(self.next_at, now) + self.spacing
 
     @property
     def spacing(self) -> float:
@@ -145,13 +150,14 @@ class Budget:
 
     def assume(self, calls: int, now: float) -> None:
         """Count calls that a dead drain may have made after its last save."""
-        for budget in self._families.values():
+        for family in {EVENTS, PROFILES, *self._families}:
+            budget = self._family(family)
             for window in budget.windows.values():
                 window.add(now, calls)
             budget.next_at = now + 1.0
 
     def state(self, now: float) -> dict[str, Any]:
-        """What to save: limits, and the counts of windows still open, seconds rounded to milliseconds."""
+        """What to save: limits, and the counts of windows still open, seconds rounded up to milliseconds."""
         return {family: _saved(budget, now) for family, budget in self._families.items()}
 
     def used(self, family: str, now: float) -> dict[int, tuple[int, int]]:
@@ -178,16 +184,16 @@ def smaller(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spent(saved: dict[str, Any]) -> float:
-    return sum(calls / window["limit"] for window in saved["windows"].values() for _, calls in window["slots"])
+    return sum(float(calls) / float(window["limit"]) for window in saved["windows"].values() for _, calls in window["slots"])
 
 
 def _saved(budget: FamilyBudget, now: float) -> dict[str, Any]:
     windows = {}
     for seconds, window in budget.windows.items():
         window.wait(now)
-        slots = _coarse(window) if seconds > 1 else [[round(at, 3), calls] for at, calls in window.slots]
+        slots = _coarse(window) if seconds > 1 else [[_rounded(at), calls] for at, calls in window.slots]
         windows[str(seconds)] = {"limit": window.limit, "slots": slots}
-    return {"windows": windows, "next_at": round(budget.next_at, 3)}
+    return {"windows": windows, "next_at": _rounded(budget.next_at)}
 
 
 def _coarse(window: Window) -> list[list[float]]:
@@ -195,7 +201,12 @@ def _coarse(window: Window) -> list[list[float]]:
     seconds: dict[int, float] = {}
     for at, calls in window.slots:
         seconds[int(at)] = seconds.get(int(at), 0) + calls
-    return [[second + 1.0 - window.slot, calls] for second, calls in seconds.items()]
+    return [[second + 1.0, calls] for second, calls in seconds.items()]
+
+
+def _rounded(at: float) -> float:
+    """Up, so that what is read back never allows a call earlier."""
+    return ceil(at * 1000) / 1000
 
 
 def _restored(saved: dict[str, Any], now: float) -> FamilyBudget:
