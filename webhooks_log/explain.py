@@ -6,6 +6,7 @@ Beside the corridor, reading all of it: the page, `manage.py explain` and the AP
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -21,6 +22,7 @@ from webhooks_log.verdicts import BY_NAME
 
 GOOD, BAD, WAIT, UNSURE = "good", "bad", "warn", "dull"
 WAYS = {"bearer": "an API key", "address": "the secret address", "hmac": "a signature", "command": "a command of ours"}
+OUTCOMES = {GOOD: "ok", BAD: "stopped", WAIT: "waiting", UNSURE: "unknown"}
 MOST_EVENTS = 12
 MOST_DELIVERIES = 40
 TOLD_OTHERWISE = ("already_told", "carried")  # skipped, and Klaviyo knows it all the same
@@ -91,6 +93,27 @@ def explain_order(merchants: Iterable[Merchant], order_id: str, *, clear: bool =
     steps += [step for merchant in merchants if merchant.pk in owners for step in _connections(merchant)]
     parts = tuple(explain_event(event, clear=clear, alone=False) for event in events)
     return _summed_up(f"Order {order_id}", steps, parts)
+
+
+def as_plain(why: Explanation) -> dict[str, Any]:
+    """The explanation as JSON can say it; moments in ISO 8601, UTC."""
+    return {
+        "about": why.title,
+        "conclusion": why.conclusion,
+        "outcome": OUTCOMES[why.tone],
+        "steps": [
+            {
+                "question": step.question,
+                "outcome": OUTCOMES[step.tone],
+                "answer": step.answer,
+                "advice": step.advice,
+                "at": step.at.isoformat() if step.at else None,
+                "evidence": [{"kind": item.kind, "id": item.pk, "name": item.label} for item in step.evidence],
+            }
+            for step in why.steps
+        ],
+        "parts": [as_plain(part) for part in why.parts],
+    }
 
 
 # ── Did Vrio send it? ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,7 @@ FARTHEST_BACK = timedelta(hours=1)
 
 
 def webhooks_live(request: HttpRequest) -> HttpResponse:
-    """Lines changed since `?since=`, with `X-Since` for the next question; 204 when nothing has."""
+    """Lines changed since `?changed_since=`, with `X-Since` for the next question; 204 when nothing has."""
     eyes = narrowed(request)
     selection = read(request.GET)
     merchants_in(selection, eyes)
@@ -66,7 +66,7 @@ def _matching(changed: list[Delivery], selection: Selection, eyes: Viewer) -> li
 
 def _since(request: HttpRequest, now: datetime) -> datetime:
     try:
-        since = parse_datetime(request.GET.get("since", "").replace(" ", "+"))
+        since = parse_datetime(request.GET.get("changed_since", "").replace(" ", "+"))
     except ValueError:
         since = None
     if since is None or since.tzinfo is None:

@@ -4,11 +4,12 @@ Beside the opened row and on the customer screen.
 """
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from events.models import Customer
 from webhooks_log.models import Delivery, Note
+from webhooks_log.page import told
 from webhooks_log.viewer import Viewer, viewer
 
 LONGEST = 4000
@@ -20,7 +21,7 @@ def customer_note(request: HttpRequest, pk: int) -> HttpResponse:
     eyes = viewer(request)
     customer: Customer = eyes.own(Customer.objects.all(), pk=pk)
     _write(eyes, request, Note(merchant=customer.merchant, customer=customer))
-    return redirect("admin:customer", pk)
+    return told(request, "Noted.", reverse("admin:customer", args=(pk,)))
 
 
 @require_POST
@@ -29,7 +30,7 @@ def delivery_note(request: HttpRequest, pk: int) -> HttpResponse:
     eyes = viewer(request)
     row: Delivery = eyes.own(Delivery.objects.only("merchant_id"), pk=pk)
     _write(eyes, request, Note(merchant=row.merchant, delivery=row))
-    return redirect("admin:delivery", pk)
+    return told(request, "Noted.", reverse("admin:delivery", args=(pk,)))
 
 
 def _write(eyes: Viewer, request: HttpRequest, note: Note) -> None:

@@ -5,8 +5,8 @@ Every view of this floor answers through here.
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 
 
@@ -24,3 +24,11 @@ def page(request: HttpRequest, template: str, *, title: str, **context: Any) -> 
 def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
     """A piece of a page, without the frame, for the script that asked for it."""
     return TemplateResponse(request, f"webhooks_log/{template}", context)
+
+
+def told(request: HttpRequest, sentence: str, href: str, *, is_good: bool = True) -> HttpResponse:
+    """What a button did, in a sentence: for the script in place, without it on the page at `href`."""
+    if request.headers.get("X-Requested-With") == "fetch":
+        return JsonResponse({"sentence": sentence, "tone": "good" if is_good else "warn"})
+    messages.add_message(request, messages.SUCCESS if is_good else messages.WARNING, sentence)
+    return HttpResponseRedirect(href)

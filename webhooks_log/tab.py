@@ -76,6 +76,7 @@ def listing(request: HttpRequest, eyes: Viewer, selection: Selection) -> dict[st
         "export_query": selection.as_query(),
         "saved": saved_filters(request.user, eyes) if not selection.customer else [],
         "query": query,
+        "may_send_many": all(eyes.may_send_again(pk) for pk in eyes.merchants),
         "may_export": all(eyes.sees_personal_data(pk) for pk in eyes.merchants),
     }
 

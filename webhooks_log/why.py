@@ -24,7 +24,9 @@ def why_customer(request: HttpRequest, pk: int) -> HttpResponse:
     eyes.note_seen(customer)
     shown = _linked(explain_customer(customer, clear=clear), zone_of(customer.merchant))
     tabs = customer_tabs(customer, "why")
-    return page(request, "why.html", title=customer_title(customer, eyes), tabs=tabs, why=shown)
+    may_look = eyes.may_send_again(customer.merchant_id)
+    look = reverse("admin:customer_look", args=(pk,)) if may_look else ""
+    return page(request, "why.html", title=customer_title(customer, eyes), tabs=tabs, why=shown, look_address=look)
 
 
 def event(request: HttpRequest, pk: int) -> HttpResponse:

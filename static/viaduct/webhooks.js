@@ -110,7 +110,7 @@
 
   async function look(list, button) {
     try {
-      const answer = await fetch(`${list.dataset.live}since=${encodeURIComponent(since)}`);
+      const answer = await fetch(`${list.dataset.live}changed_since=${encodeURIComponent(since)}`);
       if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
       since = answer.headers.get("X-Since") ?? since;
       if (answer.status !== 204) merge(list, await answer.text());
@@ -162,9 +162,53 @@
   }
 
   function reload(button) {
-    const details = button.closest("details[data-src]");
+    const details = button.closest("details.vd-row[data-src]");
+    if (!details) return location.reload();
     delete details.dataset.loaded;
-    open(details);
+    return open(details);
+  }
+
+  // ── Buttons that act: what they did is said in place ───────────────────────────────────────────────────────────
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-inline]")) return;
+    event.preventDefault();
+    const question = event.submitter?.dataset.ask;
+    if (question && !confirm(question)) return;
+    const buttons = form.querySelectorAll("button");
+    for (const button of buttons) button.disabled = true;
+    const row = form.closest("details.vd-row[data-src]");
+    const outcome = await act(form, event.submitter);
+    for (const button of buttons) button.disabled = false;
+    if (row) {
+      delete row.dataset.loaded;
+      await open(row);
+    } else if (outcome.tone === "good") {
+      return location.reload();
+    }
+    tell(row?.querySelector(".vo") ?? form, outcome);
+  });
+
+  async function act(form, submitter) {
+    try {
+      const answer = await fetch(form.action, {
+        method: "POST",
+        body: new FormData(form, submitter),
+        headers: { "X-Requested-With": "fetch" },
+      });
+      if (answer.ok && !answer.redirected) return await answer.json();
+      return { sentence: answer.status === 403 ? "You may not do this." : "This did not work. Reload the page.", tone: "bad" };
+    } catch {
+      return { sentence: "The server could not be reached.", tone: "bad" };
+    }
+  }
+
+  function tell(place, outcome) {
+    const words = document.createElement("p");
+    words.className = `vo-told ${outcome.tone}`;
+    words.setAttribute("role", "status");
+    words.textContent = outcome.sentence;
+    place.prepend(words);
   }
 
   document.addEventListener("DOMContentLoaded", () => {

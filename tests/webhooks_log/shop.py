@@ -47,10 +47,16 @@ def source(of: Merchant) -> Source:
 
 
 def customer(of: Merchant, email: str = EMAIL, **more: Any) -> Customer:
-    named = {"first_name": "Sarah", "last_name": "Mason", "phone": "555.123.4567", "phone_e164": REFUSED_PHONE, **more}
-    return Customer.objects.create(
-        merchant=of, source=source(of), vrio_id=str(7000 + next(_numbers)), email=email, named_at=NOON, **named
-    )
+    named = {
+        "vrio_id": str(7000 + next(_numbers)),
+        "named_at": NOON,
+        "first_name": "Sarah",
+        "last_name": "Mason",
+        "phone": "555.123.4567",
+        "phone_e164": REFUSED_PHONE,
+        **more,
+    }
+    return Customer.objects.create(merchant=of, source=source(of), email=email, **named)
 
 
 def event(of: Merchant, body: bytes = b'{"webhook_type":"transaction"}', **more: Any) -> Event:
