@@ -45,10 +45,11 @@ def read_values(body: bytes, *, as_lines: bool = False) -> Reading:
         raise _problem(wrong) from None
     if not document.items:
         raise Problem(422, "no_events", "The list is empty.")
-    return Reading([_outcome(item) for item in document.items], document.is_single)
+    return Reading([outcome_of(item) for item in document.items], document.is_single)
 
 
-def _outcome(item: Item) -> Arrival | Refused:
+def outcome_of(item: Item) -> Arrival | Refused:
+    """An arrival, or why there is none."""
     if item.refusal:
         return Refused(_problem(item.refusal), item.body)
     try:

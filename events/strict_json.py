@@ -49,16 +49,25 @@ def read(raw: bytes, *, max_items: int, as_lines: bool = False) -> Document:
     A stream is recognised without being announced: a second value on a line of its own is no mistake of the sender's.
     """
     raw = raw.removeprefix(_BOM)
-    _refuse_depth(raw)
     text = _text(raw)
     start = _skip(text, 0)
     if start == len(text):
         raise NotStrict("not_json", "The body is empty; send a JSON object, a list, or one object a line.")
-    if not as_lines and text[start] == "[":
+    if as_lines or _looks_like_lines(text, start):
+        return Document(list(_lines(raw, max_items)), is_single=False)
+    _refuse_depth(raw)
+    if text[start] == "[":
         return Document(list(_elements(text, start + 1, max_items)), is_single=False)
-    if not as_lines and not _looks_like_lines(text, start):
-        return Document([Item(raw, _whole(text, start))], is_single=True)
-    return Document(list(_lines(raw, max_items)), is_single=False)
+    return Document([Item(raw, _whole(text, start))], is_single=True)
+
+
+def read_line(line: bytes) -> Item:
+    """One line of a stream, without white space around it; what is wrong with it stays with it."""
+    try:
+        _refuse_depth(line)
+        return Item(line, _whole(_text(line), 0))
+    except NotStrict as refusal:
+        return Item(line, refusal=refusal)
 
 
 def is_deeper_than(raw: bytes, limit: int) -> bool:
@@ -153,14 +162,7 @@ def _lines(raw: bytes, max_items: int) -> Iterator[Item]:
     lines = (line.strip(b" \t\r") for line in raw.split(b"\n"))
     for count, line in enumerate(filter(None, lines), 1):
         _refuse_count(count, max_items)
-        yield _line(line)
-
-
-def _line(line: bytes) -> Item:
-    try:
-        return Item(line, _whole(_text(line), 0))
-    except NotStrict as refusal:
-        return Item(line, refusal=refusal)
+        yield read_line(line)
 
 
 def _decode(text: str, start: int) -> tuple[Any, int]:
