@@ -16,7 +16,7 @@ from connections import audit
 from connections.admin_base import TenantAdmin
 from connections.models import Merchant
 
-SHOWN = ("name", "time_zone", "currency", "country", "requires_two_factor")
+SHOWN = ("name", "time_zone", "currency", "country", "requires_two_factor", "body_days", "row_days")
 
 
 class MerchantForm(forms.ModelForm):

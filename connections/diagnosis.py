@@ -14,6 +14,9 @@ REPLACE = (
 )
 
 
+_UNANSWERED = (Outcome.SILENT, Outcome.BUSY)
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """`state` is a value of Connection.State; `held_families` are the kinds of call that must wait for another key."""
@@ -23,6 +26,7 @@ class Diagnosis:
     fix: str
     held_families: tuple[str, ...] = ()
     is_answered: bool = True  # whether the key itself was judged, so that holds may change
+    is_busy: bool = False  # says nothing against a key that worked an hour ago
 
 
 def diagnose(findings: Sequence[Finding] | None, *, key_is_lost: bool = False) -> Diagnosis:
@@ -47,16 +51,23 @@ def diagnose(findings: Sequence[Finding] | None, *, key_is_lost: bool = False) -
             "It is asked again in five minutes. If it lasts, whoever runs Viaduct should ask Klaviyo to let it pass.",
             is_answered=False,
         )
-    if outcomes & {Outcome.SILENT, Outcome.BUSY}:
-        return _unanswered(findings)
+    if waits := [finding for finding in findings if finding.is_needed and finding.outcome in _UNANSWERED]:
+        return _unanswered(waits[0])
     return _answered(findings)
 
 
-def _unanswered(findings: Sequence[Finding]) -> Diagnosis:
-    silent = next(finding for finding in findings if finding.outcome in (Outcome.SILENT, Outcome.BUSY))
+def _unanswered(silent: Finding) -> Diagnosis:
+    if silent.outcome == Outcome.BUSY:
+        return Diagnosis(
+            "unreachable",
+            "Klaviyo's limit for this account is used up at the moment, so the key could not be judged.",
+            "Nothing to do: it is asked again in five minutes.",
+            is_answered=False,
+            is_busy=True,
+        )
     return Diagnosis(
         "unreachable",
-        f"Klaviyo cannot be reached: {silent.detail or silent.outcome}. The key was not judged.",
+        f"Klaviyo cannot be reached: {silent.detail}. The key was not judged.",
         "Nothing to do: it is asked again in five minutes, and events wait safely meanwhile.",
         is_answered=False,
     )

@@ -94,6 +94,8 @@ def _told(connection: Connection, diagnosis: Diagnosis, findings: list[Finding],
     account = next((finding.account for finding in findings if finding.account), {})
     cid = next((finding.cid for finding in findings if finding.cid), "")
     state, sentence, fix = diagnosis.state, diagnosis.sentence, diagnosis.fix
+    if diagnosis.is_busy and connection.state == State.CONNECTED:
+        state = State.CONNECTED
     if cid and not recognise(connection, cid, account.get("name", "")):
         before = connection.account
         state = State.WRONG_ACCOUNT

@@ -59,7 +59,7 @@ class ConnectionForm(forms.ModelForm):
             "push_events": "Send customer and order events to Klaviyo.",
             "campaigns": "None chosen means all campaigns, those to come included.",
             "send_test_orders": "Test orders are left out unless this is on.",
-            "is_active": "Off pauses everything; what is owed waits and is sent when you switch it on again.",
+            "is_active": "Off: what is owed waits until you switch it on again; events of the meantime are skipped.",
         }
 
     def __init__(self, *args: Any, merchant: Merchant, **kwargs: Any) -> None:

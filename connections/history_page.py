@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from connections.models import AuditEntry
 from connections.page import page
-from connections.tenancy import chosen_merchants, merchants_of, merchants_where
+from connections.tenancy import chosen_merchants, may_anywhere, merchants_of, merchants_where
 
 PAGE = 100
 LOOKING = "personal data seen"  # views of personal data are many: shown when asked for
@@ -19,7 +19,7 @@ LOOKING = "personal data seen"  # views of personal data are many: shown when as
 @require_GET
 def history_page(request: HttpRequest) -> HttpResponse:
     """One page of entries; `before` names the last entry of the page before."""
-    if not merchants_where(request.user, "configure").exists():
+    if not may_anywhere(request.user, "configure"):
         raise PermissionDenied
     chosen = request.GET.get("merchant", "")
     entries = list(_entries(request, chosen)[: PAGE + 1])

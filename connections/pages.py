@@ -21,7 +21,7 @@ from connections.forms import ConnectionForm, shown_values
 from connections.models import Connection, Merchant
 from connections.page import page
 from connections.providers import by_category, providers_matching
-from connections.tenancy import chosen_merchants, may, merchants_where, own
+from connections.tenancy import chosen_merchants, may, may_anywhere, merchants_where, own
 
 State = Connection.State
 
@@ -37,7 +37,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         words=words,
         categories=list(by_category(providers_matching(words))),
         merchant_slug=request.GET.get("merchant", ""),
-        may_connect=merchants_where(request.user, "configure").exists(),
+        may_connect=may_anywhere(request.user, "configure"),
     )
 
 
@@ -56,7 +56,7 @@ def connection_list(request: HttpRequest) -> HttpResponse:
         shows_archived=shows_archived,
         merchants=chosen_merchants(request.user, ""),
         chosen=request.GET.get("merchant", ""),
-        may_connect=merchants_where(request.user, "configure").exists(),
+        may_connect=may_anywhere(request.user, "configure"),
     )
 
 
@@ -132,7 +132,12 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
     if connection.is_active != active:
         Connection.objects.filter(pk=pk).update(is_active=active)
         audit.record(request.user, "changed", connection, {"active": (not active, active)})
-        messages.success(request, "The connection is active." if active else "The connection is paused; events wait.")
+        messages.success(
+            request,
+            "The connection is active; what waited goes out now."
+            if active
+            else "Paused. What is owed waits; new events are skipped.",
+        )
     return _to_page(connection)
 
 

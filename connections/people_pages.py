@@ -25,7 +25,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidge
 from connections import people
 from connections.models import Invitation, Membership, Merchant
 from connections.page import page
-from connections.tenancy import chosen_merchants, merchants_of, merchants_where
+from connections.tenancy import chosen_merchants, may_anywhere, merchants_of, merchants_where
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -151,7 +151,7 @@ def _join_with(request: HttpRequest, invitation: Invitation, account: Any) -> Ht
 
 
 def _people(request: HttpRequest, form: InviteForm) -> HttpResponse:
-    if not merchants_where(request.user, "configure").exists():
+    if not may_anywhere(request.user, "configure"):
         raise PermissionDenied
     chosen = request.GET.get("merchant", "")
     merchants = merchants_where(request.user, "configure").filter(pk__in=chosen_merchants(request.user, chosen))

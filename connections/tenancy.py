@@ -53,6 +53,13 @@ def may(user: User, merchant: Merchant, permission: Permission) -> bool:
     return merchants_where(user, permission).filter(pk=merchant.pk).exists()
 
 
+def may_anywhere(user: User, permission: Permission) -> bool:
+    """Whether there is any merchant at which this person may do this; asks the database once for each request."""
+    if not user.is_active or user.is_superuser:
+        return user.is_active
+    return any(_allows(place, permission) for place in places_of(user))
+
+
 def merchants_where(user: User, permission: Permission) -> QuerySet[Merchant]:
     """The merchants at which this person may do this."""
     if not user.is_active or user.is_superuser:
@@ -114,6 +121,12 @@ def merchant_of(row: Model) -> Merchant | None:
     for step in road.split("__"):
         found = getattr(found, step, None)
     return found if isinstance(found, Merchant) else None
+
+
+def _allows(place: Membership, permission: Permission) -> bool:
+    if permission == "configure":
+        return place.role == Membership.Role.OWNER
+    return place.sees_personal_data if permission == "personal_data" else True
 
 
 def _has(model: type[Model], field: str) -> bool:

@@ -11,15 +11,16 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django_q.tasks import async_task, queue_size
 
-from connections import turns
+from connections import doctor, turns
 from events.models import Event, Inbox
-from webhooks_log import claim, dispatch, gates, heartbeat, jobs, replay
+from webhooks_log import chores, claim, dispatch, gates, heartbeat, jobs, replay
 from webhooks_log.models import Delivery
 
 logger = logging.getLogger("viaduct.clock")
 
 ALIVE_EVERY = timedelta(seconds=5)
 UNPARK_EVERY = timedelta(seconds=2)
+RECHECK_EVERY = timedelta(seconds=30)
 MOST_QUEUED = 20  # bells already waiting: more of them would not help
 
 
@@ -29,6 +30,7 @@ class Clock:
 
     alive_at: datetime | None = None
     unparked_at: datetime | None = None
+    rechecked_at: datetime | None = None
 
     def tick(self) -> None:
         now = turns.database_now()
@@ -40,7 +42,11 @@ class Clock:
             async_task(jobs.DISPATCH)
         if claim.due_accounts(now, mine=[], limit=1):
             async_task(jobs.DRAIN)
+        if _is_time(self.rechecked_at, RECHECK_EVERY, now):
+            doctor.recheck_due(now)
+            self.rechecked_at = now
         if _is_time(self.alive_at, ALIVE_EVERY, now):
+            chores.ring_due(now)
             async_task(jobs.ALIVE)
             self.alive_at = now
 

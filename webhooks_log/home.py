@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections.models import Connection
-from connections.tenancy import chosen_merchants, merchants_of, merchants_where
+from connections.tenancy import chosen_merchants, may_anywhere, merchants_of
 from webhooks_log import figures
 from webhooks_log.chart import draw
 from webhooks_log.first_run import merchants_with_steps
@@ -47,7 +47,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         .filter(merchant__in=merchants, is_active=True)
         .exclude(state__in=(Connection.State.CONNECTED, Connection.State.UNCHECKED)),
         "first_runs": merchants_with_steps(merchants),
-        "may_connect": merchants_where(request.user, "configure").exists(),
+        "may_connect": may_anywhere(request.user, "configure"),
         "names_merchants": len(merchants) > 1,
     }
 

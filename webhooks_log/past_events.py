@@ -1,4 +1,4 @@
-"""Sends what happened before a connection was made: counted first, then dispatched again with history's mark.
+"""Sends what a connection was never told, because it was made later or switched off: counted first, marked as history.
 
 From the connection's page. Klaviyo records such events with their own dates and starts no flows for them; what the
 connection was told already is not told again, because a Delivery is unique.
@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -23,10 +23,12 @@ from connections import audit, turns
 from connections.models import Connection
 from connections.tenancy import may, own
 from events.models import Event, Inbox
+from webhooks_log.models import Delivery
 from webhooks_log.page import page
 
 DISPATCH = "webhooks_log.jobs.dispatch"
 COUNTED_TO = 100_000
+TEST_TYPE = "viaduct_test"
 
 
 class SinceForm(forms.Form):
@@ -45,7 +47,7 @@ def past_events(request: HttpRequest, pk: int) -> HttpResponse:
     form = SinceForm(asked if "since" in asked else None, initial={"since": _first_day(connection)})
     count = None
     if form.is_bound and form.is_valid():
-        rows = events_before(connection, form.cleaned_data["since"])
+        rows = events_untold(connection, form.cleaned_data["since"])
         if request.method == "POST":
             return _sent(request, connection, form.cleaned_data["since"], rows)
         count = rows[:COUNTED_TO].count()
@@ -54,17 +56,16 @@ def past_events(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def events_before(connection: Connection, since: date) -> QuerySet[Event]:
-    """The merchant's events received from that day on (in the merchant's zone) until the connection was made."""
-    zone = ZoneInfo(connection.merchant.time_zone)
-    told_nobody = Q(state=Event.State.IGNORED, reason="no_connection") | Q(state=Event.State.DISPATCHED)
-    return Event.objects.filter(
-        told_nobody,
-        merchant=connection.merchant,
-        history=False,
-        received_at__gte=datetime.combine(since, time.min, zone),
-        received_at__lt=connection.created_at,
-    )
+def events_untold(connection: Connection, since: date) -> QuerySet[Event]:
+    """The merchant's events received from that day on (in the merchant's zone) that this connection was never told.
+
+    What it was skipped with is judged anew by the settings of today.
+    """
+    start = datetime.combine(since, time.min, ZoneInfo(connection.merchant.time_zone))
+    had_none = Q(state=Event.State.IGNORED, reason="no_connection") | Q(state=Event.State.DISPATCHED)
+    told = Delivery.objects.filter(event=OuterRef("pk"), connection=connection).exclude(state=Delivery.State.SKIPPED)
+    rows = Event.objects.filter(had_none, ~Exists(told), merchant=connection.merchant, received_at__gte=start)
+    return rows.filter(history=False).exclude(webhook_type=TEST_TYPE)
 
 
 def send_again(connection: Connection, rows: QuerySet[Event]) -> int:

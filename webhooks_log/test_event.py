@@ -120,7 +120,7 @@ def stations(delivery: Delivery) -> list[Station]:
     """The way so far, from the button to Klaviyo's answer."""
     attempt = delivery.attempts.order_by("pk").last()
     answered = attempt is not None and attempt.status is not None
-    settled = delivery.settled_at if delivery.state in ("delivered", "failed", "skipped") else None
+    settled = delivery.settled_at or delivery.updated_at
     return [
         Station("Stored", delivery.event.received_at, "The event is committed; from here on it cannot be lost."),
         Station("Translated", delivery.created_at, f"It became one message, “{METRIC}”."),

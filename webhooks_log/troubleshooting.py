@@ -56,7 +56,11 @@ def _key(connection: Connection) -> Tick:
 def _active(connection: Connection) -> Tick:
     if connection.is_active:
         return Tick("The connection is marked “Active”", True, "It is.")
-    return Tick("The connection is marked “Active”", False, "It is paused: what is owed waits until you activate it.")
+    return Tick(
+        "The connection is marked “Active”",
+        False,
+        "It is paused: what is owed waits, and new events are skipped until you activate it.",
+    )
 
 
 def _emails(connection: Connection, seen: Counter[tuple[str, str]]) -> Tick:

@@ -97,6 +97,14 @@ def test_silence_judges_no_key_and_is_asked_again_soon(twin, settings):
     assert one.check_due_at == NOW + timedelta(minutes=5)
 
 
+def test_a_limit_used_up_says_nothing_against_a_key_that_worked(twin):
+    one = with_key(FULL_KEY)
+    doctor.check(one)
+    twin.fault(status=429, count=5)
+    one.refresh_from_db()
+    assert doctor.check(one).state == State.CONNECTED
+
+
 def test_a_web_page_instead_of_an_answer_is_the_edge_not_the_key(twin):
     twin.fault(status=403, html=True)
     one = with_key(FULL_KEY)
