@@ -45,7 +45,7 @@ def test_an_outside_server_is_used_as_it_is_named(monkeypatch: pytest.MonkeyPatc
     assert run_with_servers([sys.executable, "-c", check]) == 0
 
 
-def test_servers_go_when_the_run_that_started_them_is_killed(tmp_path: Path) -> None:
+def test_servers_go_when_the_run_that_started_them_is_killed(redis_server: RedisServer, tmp_path: Path) -> None:
     script = (
         "from tests.servers import RedisServer; server = RedisServer(); server.prepare(); server.start();"
         "print(server.process.pid, flush=True); input()"
