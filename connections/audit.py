@@ -35,10 +35,15 @@ def record(
         action=action,
         object_type=obj._meta.model_name if obj is not None else "",
         object_id=str(obj.pk) if obj is not None else "",
-        object_name=str(obj)[:200] if obj is not None else "",
+        object_name=name_of(obj),
         changes={field: [_plain(before), _plain(after)] for field, (before, after) in (changes or {}).items()},
         reason=reason,
     )
+
+
+def name_of(obj: Model | None) -> str:
+    """What the history calls an object: entries are never edited, so a person's own name is not for them."""
+    return str(getattr(obj, "name_in_history", obj) if obj is not None else "")[:200]
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -4,7 +4,7 @@ At the corridor's two ends: a Source is who posts to us, a Connection whom we po
 """
 
 from django.conf import settings
-from django.core.validators import MinLengthValidator
+from django.core.validators import MinLengthValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -36,6 +36,20 @@ class Merchant(models.Model):
     currency = models.CharField(max_length=3, default="USD", validators=[MinLengthValidator(3)])
     country = models.CharField(max_length=2, default="US", help_text="Used for phone numbers without a country.")
     requires_two_factor = models.BooleanField(default=False)
+    body_days = models.PositiveSmallIntegerField(
+        "days bodies are kept",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="What was received, sent and answered, word for word. Empty: as this installation keeps them.",
+    )
+    row_days = models.PositiveSmallIntegerField(
+        "days rows are kept",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="That something was sent, when, and what came of it. Empty: as this installation keeps them.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -41,7 +41,7 @@ class Event(models.Model):
     webhook_event = models.CharField(max_length=60)
     event_id = models.CharField(max_length=200)
     event_date = models.CharField(max_length=40, blank=True)  # as Vrio wrote it
-    body = models.BinaryField()
+    body = models.BinaryField()  # empty once it has expired or was erased; none is received empty
     digest = models.BinaryField(max_length=32)  # SHA-256 of the body
     conflict_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="conflicts", db_index=False)
     arrivals = models.IntegerField(default=1, db_default=1)
@@ -148,6 +148,11 @@ class Customer(models.Model):
     def __str__(self) -> str:
         return self.email or f"customer {self.vrio_id}"
 
+    @property
+    def name_in_history(self) -> str:
+        """What an entry of the history calls the customer: entries outlive an erasure."""
+        return f"customer {self.vrio_id}"
+
 
 class Order(models.Model):
     """What later events leave out about their order: its campaign, test flag and marketing variables."""
@@ -181,7 +186,7 @@ class Transaction(models.Model):
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
     completed_at = models.DateTimeField()
-    event = models.ForeignKey(Event, models.PROTECT, related_name="+", db_index=False)
+    event = models.ForeignKey(Event, models.PROTECT, related_name="+")
     facts_at = models.DateTimeField()
 
     class Meta:
@@ -204,7 +209,7 @@ class Subscription(models.Model):
     status = models.CharField(max_length=20, blank=True)
     next_charge_on = models.DateField(null=True)
     facts_at = models.DateTimeField()
-    event = models.ForeignKey(Event, models.PROTECT, null=True, related_name="+", db_index=False)
+    event = models.ForeignKey(Event, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=("source", "vrio_id"), name="subscription_once_per_source")]
@@ -219,7 +224,7 @@ class SubscriptionStatus(models.Model):
     subscription = models.ForeignKey(Subscription, models.CASCADE, related_name="history")
     at = models.DateTimeField()
     status = models.CharField(max_length=20)
-    event = models.ForeignKey(Event, models.PROTECT, related_name="+", db_index=False)
+    event = models.ForeignKey(Event, models.PROTECT, related_name="+")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=("subscription", "at", "event"), name="status_once_per_event")]

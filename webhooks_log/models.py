@@ -82,7 +82,8 @@ class Delivery(models.Model):
     metric = models.CharField(max_length=128, blank=True)  # "" is profile only
     unique_id = models.CharField(max_length=255)
     path = models.CharField(max_length=60, blank=True)  # "/api/events" or "/api/profile-import"
-    body = models.ForeignKey(Body, models.PROTECT, null=True, related_name="+", db_index=False)
+    # No constraint on bodies: without an index, which every insert would pay for, the purge could not delete one.
+    body = models.ForeignKey(Body, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False)
     draft = models.BinaryField(
         null=True
     )  # metric content fixed at arrival, while profile and body wait for the customer
@@ -172,7 +173,7 @@ class Attempt(models.Model):
         INTERRUPTED = "interrupted", "Interrupted, outcome unknown"
 
     delivery = models.ForeignKey(Delivery, models.PROTECT, related_name="attempts", db_index=False)
-    body = models.ForeignKey(Body, models.PROTECT, null=True, related_name="+", db_index=False)
+    body = models.ForeignKey(Body, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False)
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.SINGLE)
     started_at = models.DateTimeField()
     duration_ms = models.IntegerField(null=True)
@@ -245,6 +246,7 @@ class HourlyCount(models.Model):
                 name="one_count_per_hour_of_merchant",
             ),
         ]
+        indexes = [models.Index("hour", name="count_by_hour")]
 
     def __str__(self) -> str:
         return f"{self.count} {self.outcome} at {self.hour:%Y-%m-%d %H}"
@@ -297,3 +299,73 @@ class SavedFilter(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PurgeMark(models.Model):
+    """How far a purge came in one table: everything up to `at` is gone, but for the ranges in `left`."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    members = models.TextField()  # whose rows the walk is about
+    at = models.BigIntegerField(default=0)
+    left = models.JSONField(default=list)  # [[low, high], …]: something in them was still owed
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Erasure(models.Model):
+    """A person who asked to be forgotten, and the proof that it was done; the person is only known by a keyed hash."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", "Waiting for a message on its way"
+        SCRUBBED = "scrubbed", "Forgotten here, not yet at Klaviyo"
+        DONE = "done", "Done"
+
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="erasures")
+    digest = models.CharField(max_length=64)
+    sealed_email = models.BinaryField(null=True)  # until the last of Klaviyo's accounts has been told
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    actor_name = models.CharField(max_length=150, blank=True)
+    reason = models.TextField(blank=True)
+    tells_klaviyo = models.BooleanField(default=False)
+    sends_later_purchases = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    found = models.JSONField(default=dict)  # how many rows of each kind were emptied
+    requested_at = models.DateTimeField(default=timezone.now)
+    scrubbed_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index("requested_at", condition=Q(state__in=("requested", "scrubbed")), name="erasure_unfinished")
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"
+
+
+class ErasureCall(models.Model):
+    """The deletion job asked of one Klaviyo account for an Erasure."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        ACCEPTED = "accepted", "Accepted by Klaviyo"
+        REFUSED = "refused", "Not accepted"
+
+    erasure = models.ForeignKey(Erasure, models.CASCADE, related_name="calls")
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="+")
+    account = models.ForeignKey(KlaviyoAccount, models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    detail = models.TextField(blank=True)
+    tries = models.SmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    called_at = models.DateTimeField(null=True)
+    status = models.SmallIntegerField(null=True)
+    klaviyo_request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("erasure", "account"), name="one_deletion_per_account")]
+        indexes = [models.Index("account", "called_at", name="deletion_by_account")]
+
+    def __str__(self) -> str:
+        return f"deletion {self.pk}"

@@ -115,7 +115,12 @@ def event_opened(request: HttpRequest, pk: int) -> HttpResponse:
     clear = eyes.sees_personal_data(event.merchant_id)
     eyes.note_seen(event)
     return fragment(
-        request, "bytes.html", shown=shown(bytes(event.body), masked=not clear), clear=clear, raw_url="event", pk=pk
+        request,
+        "bytes.html",
+        shown=shown(bytes(event.body) or None, masked=not clear),
+        clear=clear,
+        raw_url="event",
+        pk=pk,
     )
 
 

@@ -51,7 +51,7 @@ def event_body(request: HttpRequest, pk: int) -> HttpResponse:
     event: Event = eyes.own(Event.objects.all(), pk=pk)
     eyes.need_personal_data(event.merchant_id)
     eyes.note_seen(event)
-    return _bytes(bytes(event.body), f"event-{pk}")
+    return _bytes(bytes(event.body) or None, f"event-{pk}")
 
 
 def curl(content: Content, body: bytes) -> str:
