@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres lint audit format lock run-env dev-env clean
+.PHONY: help run test test-postgres bench-translate bench-dispatch lint audit format lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2
@@ -22,6 +22,12 @@ test: dev-env ## the whole suite on SQLite (ARGS="tests/events -k phone" for a p
 
 test-postgres: dev-env ## the whole suite on a private PostgreSQL and Redis
 	@$(PYTHON) -m tests.servers $(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+bench-translate: dev-env ## how fast events are translated, without a database
+	@$(PYTHON) -m tests.bench.translate
+
+bench-dispatch: dev-env ## how fast events become Deliveries, against a bare insert of the same rows
+	@$(PYTHON) -m tests.bench.dispatch
 
 lint: dev-env ## format, style, types, migrations, secrets, known weaknesses of dependencies
 	.venv/bin/ruff format --check .

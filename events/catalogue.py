@@ -78,7 +78,7 @@ class Anything(Enum):
     ELSE = "anything_else"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One row. `metric` None sends the profile alone. Row order is sending order."""
 
@@ -98,7 +98,7 @@ class Rule:
         return trigger if self.condition is always else f"{trigger}_{self.condition.__name__}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Silence:
     """One row of what is kept and not sent: `reason` is a code, `sentence` what the Webhooks tab says."""
 

@@ -6,7 +6,7 @@ them; what is empty is left out, never sent as null.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -15,24 +15,24 @@ from events.facts import Address, Facts, Known, Line, Product
 Value = str | list[str] | dict[str, str] | list[dict[str, "str | list[str]"]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Saying:
-    """One message in the making: the event, what is known besides, and the item it is about, where it is about one."""
+    """One message in the making: the event, what is known besides, and the item it is about, where it is about one.
+
+    `source` is whose order is told: of a shipment that of the purchase behind it. `lines` are the items told.
+    """
 
     facts: Facts
     known: Known
     unique_id: str
     value: Decimal | None
     line: Line | None = None
+    source: Facts = field(init=False)
+    lines: tuple[Line, ...] = field(init=False)
 
-    @property
-    def source(self) -> Facts:
-        """Whose order is told: of a shipment that of the purchase behind it."""
-        return self.known.original or self.facts if self.facts.shipment else self.facts
-
-    @property
-    def lines(self) -> tuple[Line, ...]:
-        return (self.line,) if self.line else self.source.order.lines or self.facts.order.lines
+    def __post_init__(self) -> None:
+        self.source = (self.known.original or self.facts) if self.facts.shipment else self.facts
+        self.lines = (self.line,) if self.line else self.source.order.lines or self.facts.order.lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ def fill(block: Block, saying: Saying) -> tuple[dict[str, Value], list[str]]:
     """The properties of one message, and the names of those that were expected and are not there."""
     properties: dict[str, Value] = {}
     missing: list[str] = []
-    for field in block:
-        value = field.read(saying)
+    for one in block:
+        value = one.read(saying)
         if value:
-            properties[field.name] = value
-        elif field.expected:
-            missing.append(field.name)
+            properties[one.name] = value
+        elif one.expected:
+            missing.append(one.name)
     return properties, missing
 
 

@@ -12,6 +12,8 @@ from events.envelope import NoEnvelope, read_envelope
 from events.facts import Broken
 from events.vrio.values import Record
 
+DECODER = json.JSONDecoder(parse_float=Decimal)
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -27,7 +29,7 @@ class Opened:
 def opened(body: bytes) -> Opened:
     """The envelope of one stored event; raises Broken with the field that is wrong."""
     try:
-        document = json.loads(body, parse_float=Decimal)
+        document = DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise Broken("body", f"This is not JSON: {error}") from None
     try:

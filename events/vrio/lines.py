@@ -5,7 +5,6 @@ No public sample shows the inside of these lists, so every spelling known from V
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 
 from events.facts import Line
@@ -14,8 +13,8 @@ from events.vrio.values import NOTHING, Record, clean, day, flag, identity, list
 
 LISTS = ("transaction_order_offers", "line_items", "order_offers")
 ITEMS = ("items", "order_offer_items", "transaction_order_offer_items", "offer_items", "line_items", "shipment_items")
-QUANTITY = ("quantity", "item_quantity", "line_item_quantity", "order_offer_quantity", "offer_quantity")
-PRICE = ("price", "item_price", "line_item_price", "transaction_order_offer_price", "order_offer_price", "offer_price")
+QUANTITY = ("item_quantity", "line_item_quantity", "quantity", "order_offer_quantity", "offer_quantity")
+PRICE = ("item_price", "line_item_price", "price", "transaction_order_offer_price", "order_offer_price", "offer_price")
 TOTAL = ("row_total", "line_item_total", "transaction_order_offer_total", "order_offer_total")
 DISCOUNT = ("line_item_discount_total", "transaction_order_offer_discount", "order_offer_discount")
 ONE = Decimal(1)
@@ -37,19 +36,26 @@ def offer_key(offer: Record) -> str:
 def lines_of(entry: Record, offers: dict[str, Record]) -> Iterator[Line]:
     """One line per item of an entry. An offer's price without prices of its items is said once, by the first."""
     items = list(listed(entry, *ITEMS)) or [nested(entry, "item", "product")]
-    outer = layers_of(entry, offers)
+    outer, offer = layers_of(entry, offers), order_offer_id(entry)
     for position, item in enumerate(items):
-        line = line_of((named(item, "item"), *outer) if item else outer, order_offer_id(entry))
+        line = line_of(flat((*outer, named(item, "item"))), offer)
         yield line if position == 0 or has_price(item) else replace(line, price=None, total=None, discount=None)
 
 
 def layers_of(entry: Record, offers: dict[str, Record]) -> tuple[Record, ...]:
-    """Where to look for a line's words, the most specific first."""
+    """Where a line's words stand, the most specific last."""
     inner = nested(entry, "order_offer")
     full = offers.get(identity(entry, "order_offer_id") or offer_key(inner), NOTHING)
     offer = nested(entry, "offer") or nested(inner, "offer")
-    layers = (entry, inner, named(offer, "offer"), full if full is not entry else NOTHING)
-    return tuple(layer for layer in layers if layer)
+    return (full if full is not entry else NOTHING, named(offer, "offer"), inner, entry)
+
+
+def flat(layers: tuple[Record, ...]) -> Record:
+    """One object of all layers; what a layer leaves empty shows the one below."""
+    told = [layer for layer in layers if layer]
+    if len(told) == 1:
+        return told[0]
+    return {name: value for layer in told for name, value in layer.items() if value is not None and value != ""}
 
 
 def named(record: Record, kind: str) -> Record:
@@ -72,68 +78,49 @@ def has_price(item: Record) -> bool:
     return any(item.get(name) is not None for name in ("price", "item_price", "line_item_price"))
 
 
-def line_of(layers: tuple[Record, ...], order_offer: str) -> Line:
-    quantity, price, total = first_money(layers, *QUANTITY), first_money(layers, *PRICE), first_money(layers, *TOTAL)
+def line_of(record: Record, order_offer: str) -> Line:
+    """One line from an object that says everything about it."""
+    quantity, price, total = money(record, *QUANTITY), money(record, *PRICE), money(record, *TOTAL)
     return Line(
         order_offer_id=order_offer,
-        offer_id=first_id(layers, "offer_id"),
-        offer_name=first_text(layers, "offer_name"),
-        item_id=first_id(layers, "item_id", "product_id"),
-        item_name=first_text(layers, "item_name", "product_name"),
-        sku=first_text(layers, "sku", "item_sku", "product_sku", "shipment_item_sku") or shipped_sku(layers),
+        offer_id=identity(record, "offer_id"),
+        offer_name=text(record, "offer_name"),
+        item_id=identity(record, "item_id", "product_id"),
+        item_name=text(record, "item_name", "product_name"),
+        sku=text(record, "sku", "item_sku", "product_sku", "shipment_item_sku") or shipped_sku(record),
         quantity=quantity,
         price=total if price is None and quantity in (None, ONE) else price,
         total=price * (ONE if quantity is None else quantity) if total is None and price is not None else total,
-        categories=categories(layers),
-        is_recurring=recurring(layers),
-        interval=first_text(layers, "charge_timeframe_name", "charge_timeframe"),
-        discount_code=first_text(layers, "discount_code", "coupon_code"),
-        discount=first_money(layers, *DISCOUNT),
-        status=word_for(STATUSES, first_text(layers, "status_type_id")),
-        next_charge_on=first_day(layers),
+        categories=categories(record),
+        is_recurring=flag(record, "is_recurring"),
+        interval=text(record, "charge_timeframe_name", "charge_timeframe"),
+        discount_code=text(record, "discount_code", "coupon_code"),
+        discount=money(record, *DISCOUNT),
+        status=word_for(STATUSES, text(record, "status_type_id")),
+        next_charge_on=day(record, *NEXT_CHARGE),
     )
 
 
-def first_text(layers: tuple[Record, ...], *names: str) -> str:
-    return next((found for layer in layers if (found := text(layer, *names))), "")
-
-
-def first_id(layers: tuple[Record, ...], *names: str) -> str:
-    return next((found for layer in layers if (found := identity(layer, *names))), "")
-
-
-def first_money(layers: tuple[Record, ...], *names: str) -> Decimal | None:
-    return next((found for layer in layers if (found := money(layer, *names)) is not None), None)
-
-
-def first_day(layers: tuple[Record, ...]) -> date | None:
-    return next((found for layer in layers if (found := day(layer, *NEXT_CHARGE))), None)
-
-
-def recurring(layers: tuple[Record, ...]) -> bool | None:
-    return next((found for layer in layers if (found := flag(layer, "is_recurring")) is not None), None)
-
-
-def shipped_sku(layers: tuple[Record, ...]) -> str:
+def shipped_sku(record: Record) -> str:
     """The API keeps a line's SKU with the line's shipments."""
-    for layer in layers:
-        for shipment in listed(layer, "line_item_shipments", "order_offer_shipments", "shipments"):
-            for item in (shipment, *listed(shipment, "shipment_items")):
-                if found := text(item, "shipment_item_sku"):
-                    return found
+    for shipment in listed(record, "line_item_shipments", "order_offer_shipments", "shipments"):
+        for item in (shipment, *listed(shipment, "shipment_items")):
+            if found := text(item, "shipment_item_sku"):
+                return found
     return ""
 
 
-def categories(layers: tuple[Record, ...]) -> tuple[str, ...]:
-    for layer in layers:
-        for name in ("categories", "product_categories", "item_categories", "category", "category_name"):
-            if found := names_in(layer.get(name)):
-                return found
+def categories(record: Record) -> tuple[str, ...]:
+    for name in ("categories", "product_categories", "item_categories", "category", "category_name"):
+        if found := names_in(record.get(name)):
+            return found
     return ()
 
 
 def names_in(value: object) -> tuple[str, ...]:
     """Category names from one text, a list of texts or a list of objects; each once, in Vrio's order."""
+    if not value:
+        return ()
     entries = value if isinstance(value, list) else [value]
     names = (text(entry, "name", "category_name") if isinstance(entry, dict) else entry for entry in entries)
     return tuple(dict.fromkeys(clean(name) for name in names if isinstance(name, str) and name.strip()))

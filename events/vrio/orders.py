@@ -72,7 +72,7 @@ def last_four(record: Record) -> str:
 
 
 def tracking(order: Record) -> Mapping[str, str]:
-    return {name: words for name in TRACKING if (words := text(order, name))}
+    return {name: words for name in TRACKING if name in order and (words := text(order, name))}
 
 
 def campaign_id(record: Record) -> str:

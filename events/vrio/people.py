@@ -3,8 +3,6 @@
 `created_by` and `modified_by` look like customers' e-mail addresses and are Vrio's staff: nothing here reads them.
 """
 
-from dataclasses import replace
-
 from events.countries import alpha2
 from events.facts import Address, Person
 from events.vrio.values import Record, flag, identity, moment, money, nested, text
@@ -13,36 +11,23 @@ from events.vrio.values import Record, flag, identity, moment, money, nested, te
 def person(record: Record, zone: str) -> Person | None:
     """The customer a record carries, completed by its addresses; None when it carries none."""
     customer = nested(record, "customer") or nested(nested(record, "order"), "customer")
-    if not customer:
-        return None
-    return with_address(customer_of(customer, zone), billing(record) or shipping(record))
+    return customer_of(customer, zone, billing(record) or shipping(record)) if customer else None
 
 
-def customer_of(customer: Record, zone: str) -> Person:
-    """A customer object, wherever it stood."""
+def customer_of(customer: Record, zone: str, home: Address | None) -> Person:
+    """A customer object, wherever it stood, and what an address adds; the customer's own words win."""
+    home_of = home or NOWHERE
     return Person(
         customer_id=identity(customer, "customer_id", "id"),
         email=text(customer, "email").lower(),
-        first_name=text(customer, "first_name", "fname"),
-        last_name=text(customer, "last_name", "lname"),
+        first_name=text(customer, "first_name", "fname") or home_of.first_name,
+        last_name=text(customer, "last_name", "lname") or home_of.last_name,
         phone=text(customer, "phone"),
-        country=alpha2(text(customer, "country")),
+        country=alpha2(text(customer, "country")) or home_of.country,
+        address=home,
         clv=money(customer, "clv", "customer_clv", "lifetime_value", "customer_lifetime_value"),
         active_subscriber=flag(customer, "active_subscriber"),
         created_at=moment(customer, zone, "date_created"),
-    )
-
-
-def with_address(known: Person, home: Address | None) -> Person:
-    """The same person, with what an address adds; the customer's own words win."""
-    if home is None:
-        return known
-    return replace(
-        known,
-        first_name=known.first_name or home.first_name,
-        last_name=known.last_name or home.last_name,
-        country=known.country or home.country,
-        address=home,
     )
 
 

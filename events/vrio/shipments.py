@@ -51,6 +51,6 @@ def read_shipment(kind: Kind, record: Record, event_id: str, told_at: datetime, 
 def packed(record: Record) -> tuple[Line, ...]:
     """The items in the parcel: names, SKUs and quantities, no prices."""
     return tuple(
-        line_of((named(item, "item"),), identity(item, "order_offer_id"))
+        line_of(named(item, "item"), identity(item, "order_offer_id"))
         for item in listed(record, "shipment_items", "items", "line_items")
     )

@@ -20,6 +20,7 @@ ABSENT = frozenset(("", "---", "0000-00-00", "0000-00-00 00:00:00"))
 YES = frozenset(("1", "yes", "true", "y"))
 NO = frozenset(("0", "no", "false", "n"))
 AMOUNT = re.compile(r"-?\d{1,12}(\.\d{1,8})?")
+SCIENTIFIC = re.compile(r"-?\d+(\.\d+)?[eE][+-]?\d{1,2}")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(\D|$))")
 
 
@@ -27,9 +28,13 @@ def text(record: Record, *names: str) -> str:
     """The first of these fields that says something, as clean text; empty when none does."""
     for name in names:
         value = record.get(name)
-        if value is None or isinstance(value, bool | dict | list):
+        if value is None:
             continue
-        words = clean(str(value))
+        if type(value) is not str:
+            if isinstance(value, bool | dict | list):
+                continue
+            value = str(value)
+        words = clean(value)
         if words not in ABSENT:
             return words
     return ""
@@ -76,17 +81,17 @@ def money(record: Record, *names: str) -> Decimal | None:
 
 
 def amount(name: str, words: str) -> Decimal:
-    plain = THOUSANDS.sub("", words.lstrip("$€£ "))
-    if "E" in plain.upper():  # a JSON number such as 1E3
-        plain = plain_digits(plain)
+    if AMOUNT.fullmatch(words):
+        return Decimal(words)
+    plain = plain_digits(THOUSANDS.sub("", words.lstrip("$€£ ")))
     if not AMOUNT.fullmatch(plain):
         raise Broken(name, f"“{words[:40]}” is not an amount.")
     return Decimal(plain)
 
 
 def plain_digits(words: str) -> str:
-    scientific = re.fullmatch(r"-?\d+(\.\d+)?[eE][+-]?\d{1,2}", words)
-    return format(Decimal(words), "f") if scientific else words
+    """A JSON number such as 1E3 without its exponent."""
+    return format(Decimal(words), "f") if SCIENTIFIC.fullmatch(words) else words
 
 
 def moment(record: Record, zone: str, *names: str) -> datetime | None:
