@@ -82,9 +82,9 @@ def release(turn: Turn) -> None:
     held(turn).update(leased_until=None, lease_holder="")
 
 
-def held(turn: Turn) -> models.QuerySet[Lease]:
+def held(turn: Turn, *, now: datetime | None = None) -> models.QuerySet[Lease]:
     """The row, as long as this turn still owns it: join it into every guarded write."""
-    return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=database_now())
+    return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now or database_now())
 
 
 def ring(row: type[Lease], pk: int, task: str) -> bool:

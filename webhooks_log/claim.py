@@ -65,9 +65,9 @@ def due(account_id: int | OuterRef, now: datetime) -> "QuerySet[Delivery]":
 def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime) -> list[Owed]:
     """Take up to `limit` due Deliveries of these connections; [] if the lease was lost."""
     with transaction.atomic():
-        if not held(turn).exists():
-            return []
-        rows = due(turn.pk, now).filter(connection_id__in=connections, body__content__isnull=False)
+        rows = due(turn.pk, now).filter(
+            Exists(held(turn, now=now)), connection_id__in=connections, body__content__isnull=False
+        )
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
         owed = [_owed(*row) for row in rows.values_list(*COLUMNS)[:limit]]

@@ -26,7 +26,8 @@ from webhooks_log.models import Delivery
 from webhooks_log.settle import Block, Call, Settlement, drop_phone, flush
 from webhooks_log.verdicts import Then, retry_after_seconds
 
-FLUSH_SECONDS = 0.1
+LOOK_SECONDS = 0.04  # how often an idle lane looks for what has become due
+FLUSH_SECONDS = 0.25  # how long an answer may wait to be written with others
 CONNECTIONS_SECONDS = 1.0  # how long a lane trusts what it read of its connections' switches
 DEFAULT_THROTTLE_SECONDS = 5.0
 SHORT_WAIT_SECONDS = 1.0
@@ -56,6 +57,7 @@ class Lane:
         self.lost = False
         self.throttled_until: datetime | None = None
         self.taken_at = self.flushed_at = self.busy_at = time.monotonic()
+        self.claimed_at, self.has_more = 0.0, True
         self.doors: dict[int, Door] = {}
         self._doors_at = 0.0
         self._has_retries = True
@@ -67,6 +69,8 @@ class Lane:
     # ── What may go ──────────────────────────────────────────────────────────────────────────────────────────────────
     def top_up(self, *, now: datetime) -> int:
         """Claim the next block; returns how many rows it brought."""
+        self.claimed_at = time.monotonic()
+        self.has_more = False
         if self.lost or self.is_paused(now=now):
             return 0
         self._look_at_connections()
@@ -76,7 +80,13 @@ class Lane:
             self._queue(row)
         if rows:
             self.busy_at = time.monotonic()
+        self.has_more = len(rows) == limit
         return len(rows)
+
+    def is_hungry(self) -> bool:
+        """Whether it should claim: soon to run dry, and more is known to be due or it has not looked for a moment."""
+        short = len(self.ready) < settings.LANE_BLOCK // 2
+        return short and (self.has_more or time.monotonic() - self.claimed_at > LOOK_SECONDS)
 
     def next_call(self, *, now: datetime) -> Owed | None:
         """The next row that may go on the wire now; None when there is none, or the budget says wait."""
@@ -137,7 +147,8 @@ class Lane:
     def flush(self, *, now: datetime) -> None:
         """Write the block and renew the lease; marks the lane lost when the lease is."""
         block, self.block = self.block, Block()
-        kept = flush(self.turn, block, lease_seconds=settings.LANE_LEASE_SECONDS, account=self._account(now))
+        account = self._account(now)
+        kept = flush(self.turn, block, now=now, lease_seconds=settings.LANE_LEASE_SECONDS, account=account)
         self.flushed_at = time.monotonic()
         if not kept:
             self.lost = True

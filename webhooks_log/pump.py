@@ -22,6 +22,7 @@ from webhooks_log.lane import Lane
 
 MOST_LANES = 16
 LOOK_SECONDS = 0.04  # how often it looks for lanes with due work
+BUSY_LOOK_SECONDS = 0.3  # the same while it has enough to do
 QUIET_SECONDS = 1.0  # how long it lingers when nothing is due: the next event is usually close
 LIFE_SECONDS = 40.0  # well under the queue's own time limit
 BEAT_SECONDS = 5.0  # a long job must not look like a wedged queue
@@ -56,13 +57,17 @@ class Pump:
     def _turn(self) -> None:
         self._collect(self._patience())
         self._flush()
-        if time.monotonic() - self.looked_at > LOOK_SECONDS:
+        if time.monotonic() - self.looked_at > (LOOK_SECONDS if self._is_idle() else BUSY_LOOK_SECONDS):
             self._look()
+        self._top_up()
         self._feed()
+
+    def _is_idle(self) -> bool:
+        return not self.senders.outstanding and not any(lane.ready for lane in self.lanes.values())
 
     def _is_over(self) -> bool:
         now = time.monotonic()
-        quiet = not self.senders.outstanding and now - self.busy_at > self.quiet_seconds
+        quiet = self._is_idle() and now - self.busy_at > self.quiet_seconds
         return quiet or now > self.ends_at or stopping.is_asked()
 
     # ── Lanes come and go ────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,10 +83,7 @@ class Pump:
             turn = turns.take(KlaviyoAccount, pk, holder=self.holder, seconds=settings.LANE_LEASE_SECONDS)
             if turn:
                 self.lanes[pk] = Lane(turn, now=now)
-        for pk in due:
-            hungry = pk in self.lanes and len(self.lanes[pk].ready) < settings.LANE_BLOCK // 2
-            if hungry and self.lanes[pk].top_up(now=now):
-                self.busy_at = time.monotonic()
+        self._top_up()
         self._drop_idle(now)
         if self.senders.outstanding:
             self.senders.end_overdue()
@@ -90,6 +92,11 @@ class Pump:
             self.beat_at = time.monotonic()
         if Inbox.objects.filter(rung_at__lt=now - timedelta(seconds=INBOX_PATIENCE_SECONDS), leased_until=None):
             self.ends_at = min(self.ends_at, time.monotonic())
+
+    def _top_up(self) -> None:
+        for lane in self.lanes.values():
+            if lane.is_hungry() and lane.top_up(now=self.clock.now()):
+                self.busy_at = time.monotonic()
 
     def _yield_slices(self, now: datetime) -> None:
         if not self.others_wait:

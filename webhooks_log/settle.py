@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 
-from connections.turns import Turn, database_now
-from webhooks_log import counts
+from connections.turns import Turn, held
+from webhooks_log import blocks, counts
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
 from webhooks_log.packing import pack
 
+ATTEMPT_COLUMNS = (
+    "id", "delivery_id", "body_id", "kind", "started_at", "duration_ms", "status", "verdict", "error",
+    "klaviyo_request_id", "is_late", "without_phone", "job", "job_offset",
+)  # fmt: skip
+SETTLED_COLUMNS = (
+    "state", "reason", "detail", "next_attempt_at", "tries", "claims", "http_status", "duration_ms", "attempt_count",
+    "settled_at", "updated_at", "claim_token",
+)  # fmt: skip
 FINAL = (Delivery.State.DELIVERED, Delivery.State.FAILED)
 
 
@@ -57,19 +65,16 @@ class Block:
     settlements: list[Settlement] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.calls)
+        return max(len(self.calls), len(self.settlements))
 
 
-def flush(turn: Turn, block: Block, *, lease_seconds: float, account: dict[str, Any]) -> bool:
+def flush(turn: Turn, block: Block, *, now: datetime, lease_seconds: float, account: dict[str, Any]) -> bool:
     """Write a block and renew the lease in one transaction; False if the lease was lost.
 
     `account` holds the account's columns to save beside the lease: budget, breaker.
     """
-    now = database_now()
     with transaction.atomic():
-        kept = turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now).update(
-            leased_until=now + timedelta(seconds=lease_seconds), rung_at=now, **account
-        )
+        kept = held(turn, now=now).update(leased_until=now + timedelta(seconds=lease_seconds), rung_at=now, **account)
         _write_attempts(block.calls, is_late=not kept)
         if kept:
             _write_settlements(turn, block.settlements, now)
@@ -101,27 +106,22 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
             is_late, call.without_phone, call.job, call.job_offset,
         ))  # fmt: skip
         contents.append((pk, call.outcome.packed, call.outcome.codec))
-    with connection.cursor() as cursor:
-        cursor.executemany(_INSERT_ATTEMPT, attempts)
-        cursor.executemany(_INSERT_CONTENT, contents)
+    blocks.insert(Attempt, ATTEMPT_COLUMNS, attempts)
+    blocks.insert(AttemptContent, ("attempt_id", "packed", "codec"), contents)
 
 
 def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime) -> None:
-    if not settlements:
-        return
     moment = _moment(now)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _SETTLE,
-            [
-                (
-                    settled.state, settled.reason, settled.detail, _moment(settled.next_attempt_at),
-                    settled.row.tries, settled.row.claims, settled.status, settled.duration_ms, settled.row.attempts,
-                    moment if settled.state in FINAL else None, moment, settled.row.id, turn.token,
-                )
-                for settled in settlements
-            ],
-        )  # fmt: skip
+    rows = [
+        (
+            settled.row.id, settled.state, settled.reason, settled.detail, _moment(settled.next_attempt_at),
+            settled.row.tries, settled.row.claims, settled.status, settled.duration_ms, settled.row.attempts,
+            moment if settled.state in FINAL else None, moment, None,
+        )
+        for settled in settlements
+    ]  # fmt: skip
+    mine = f"{Delivery._meta.db_table}.claim_token = %s AND {Delivery._meta.db_table}.state = 'sending'"
+    blocks.update(Delivery, SETTLED_COLUMNS, rows, guard=mine, guards=(turn.token,))
 
 
 def _counted(block: Block) -> Counter[counts.What]:
@@ -133,23 +133,6 @@ def _counted(block: Block) -> Counter[counts.What]:
         if call.without_phone:
             counted[(call.row.merchant_id, call.row.connection_id, call.row.metric, "phone_dropped")] += 1
     return counted
-
-
-def _columns(model: type[models.Model], *names: str) -> str:
-    return f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
-
-
-_INSERT_ATTEMPT = _columns(
-    Attempt, "id", "delivery_id", "body_id", "kind", "started_at", "duration_ms", "status", "verdict", "error",
-    "klaviyo_request_id", "is_late", "without_phone", "job", "job_offset",
-)  # fmt: skip
-_INSERT_CONTENT = _columns(AttemptContent, "attempt_id", "packed", "codec")
-_SETTLE = f"""
-    UPDATE {Delivery._meta.db_table}
-       SET state = %s, reason = %s, detail = %s, next_attempt_at = %s, tries = %s, claims = %s, http_status = %s,
-           duration_ms = %s, attempt_count = %s, settled_at = %s, updated_at = %s, claim_token = NULL
-     WHERE id = %s AND claim_token = %s AND state = 'sending'
-"""
 
 
 _ids: dict[int, list[int]] = {}  # reserved and unused, by process: a fork must not use its parent's
