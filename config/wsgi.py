@@ -57,7 +57,7 @@ def hide(environ: dict[str, Any]) -> None:
     environ.pop(ADDRESS_DIGEST, None)
     found = _ADDRESS.match(environ.get("PATH_INFO", ""))
     if found:
-        environ[ADDRESS_DIGEST] = fingerprint(found[2], "address")
+        environ[ADDRESS_DIGEST] = fingerprint(found[2].encode("utf-8", "replace").decode(), "address")
         environ["PATH_INFO"] = f"{found[1]}***"
         for name in _OTHER_SPELLINGS:
             environ.pop(name, None)

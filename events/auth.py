@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from connections import secrets
 from connections.models import ApiKey
+from events.envelope import clean
 from events.models import Inbox
 from events.problems import Problem
 
@@ -43,7 +44,6 @@ class Caller:
     scope: str
     networks: tuple
     valid_until: datetime | None
-    last_used_at: datetime | None
     sealed_secret: bytes | None
     hmac_header: str
     hmac_algorithm: str
@@ -90,17 +90,19 @@ def caller_by_signature(request: HttpRequest, public_id: str, body: bytes) -> Ca
 
 def note_use(caller: Caller, now: datetime) -> None:
     """Remember when the key was used, to the minute: not worth a write for each request."""
-    if caller.last_used_at is None or caller.last_used_at < now - USE_NOTED_EVERY:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
-        ApiKey.objects.filter(stale, pk=caller.key_id).update(last_used_at=now)
+    noted_at = _noted.get(caller.key_id)
+    if noted_at is None or noted_at < now - USE_NOTED_EVERY:
+        _noted[caller.key_id] = now
+        ApiKey.objects.filter(pk=caller.key_id).update(last_used_at=now)
 
 
 def forget() -> None:
-    """Empty what this process remembers of keys and strangers."""
+    """Empty what this process remembers of keys, their use, and strangers."""
     with _lock:
         _remembered.clear()
         _strangers.clear()
         _counted.clear()
+        _noted.clear()
 
 
 def remote_address(request: HttpRequest) -> str:
@@ -116,8 +118,8 @@ def remote_address(request: HttpRequest) -> str:
 def _key_in(request: HttpRequest) -> str:
     scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
-        return credentials.strip()
-    return request.META.get("HTTP_X_API_KEY", "").strip()
+        return clean(credentials.strip())
+    return clean(request.META.get("HTTP_X_API_KEY", "").strip())
 
 
 def _signed_by(caller: Caller, request: HttpRequest, body: bytes) -> bool:
@@ -143,6 +145,7 @@ _lock = Lock()
 _remembered: dict[tuple[str, str], tuple[float, tuple[Caller, ...]]] = {}
 _strangers: dict[tuple[str, int], int] = {}
 _counted: dict[tuple[int, int], int] = {}
+_noted: dict[int, datetime] = {}
 
 
 def _look_up(field: str, value: str, kind: str) -> Sequence[Caller]:
@@ -184,7 +187,6 @@ def _caller(key: ApiKey) -> Caller:
         scope=key.scope,
         networks=tuple(ip_network(line.strip(), strict=False) for line in key.allowed_addresses.split() if line),
         valid_until=key.valid_until,
-        last_used_at=key.last_used_at,
         sealed_secret=bytes(key.sealed_secret) if key.sealed_secret else None,
         hmac_header=key.hmac_header,
         hmac_algorithm=key.hmac_algorithm,

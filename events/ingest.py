@@ -51,7 +51,7 @@ class Arrival:
     @property
     def digest(self) -> bytes:
         """What tells two contents apart: the JSON itself, without the white space around it."""
-        return sha256(self.body.strip()).digest()
+        return sha256(self.body.strip(b" \t\r\n")).digest()
 
 
 @dataclass(frozen=True, slots=True)

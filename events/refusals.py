@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from events.auth import Caller
+from events.body import TooLarge, inflated
 from events.ingest import Origin, Stored, store
 from events.models import Inbox, Refusal
 from events.problems import Problem
@@ -32,7 +33,7 @@ def keep(caller: Caller, refused: Sequence[Refused], now: datetime) -> None:
             detail=one.problem.detail,
             field=one.problem.field[:200],
             body=one.body[:KEPT_BYTES],
-            is_cut=len(one.body) > KEPT_BYTES or one.problem.code == "too_large",
+            is_cut=len(one.body) > KEPT_BYTES or isinstance(one.problem, TooLarge),
         )
         for one in refused[:KEPT_PER_REQUEST]
     )
@@ -45,7 +46,7 @@ def resubmit(refusal: Refusal, now: datetime) -> list[Stored]:
     """Take a refusal in after all, once whatever stood in the way is gone; raises the Problem that still stands."""
     if refusal.is_cut:
         raise Problem(413, "too_large", "Only the beginning was kept, because it was too large.")
-    reading = read_values(bytes(refusal.body))
+    reading = read_values(inflated(bytes(refusal.body), "", is_tolerant=True))
     if reading.refused:
         raise reading.refused[0].problem
     inbox, _ = Inbox.objects.get_or_create(merchant_id=refusal.merchant_id)

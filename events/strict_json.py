@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
-_LARGEST = 2**63 - 1
+_LARGEST = 2**63
 _BLANK = re.compile(r"[ \t\r\n]*")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -186,7 +186,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > 20 or abs(int(digits)) > _LARGEST:
+    if len(digits) > 20 or not -_LARGEST <= int(digits) < _LARGEST:
         raise NotStrict("number_too_large", "An integer does not fit into 64 bits; send it as text.")
     return int(digits)
 
