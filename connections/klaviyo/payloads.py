@@ -4,7 +4,7 @@ Dispatch renders each message once and keeps the bytes; lanes only ever send the
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,13 +17,10 @@ __all__ = [
     "BULK_PATH",
     "EVENTS_PATH",
     "PROFILE_PATH",
-    "Bulk",
     "EventContent",
     "LimitExceeded",
     "ProfileContent",
     "Rendered",
-    "bulk",
-    "bulk_body",
     "render",
     "with_backfill",
     "with_identity_only",
@@ -66,14 +63,6 @@ class Rendered:
     path: str
     body: bytes
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """A bulk job, and for each item of it where in the body its person's part stands (start and end, in bytes)."""
-
-    body: bytes
-    parts: tuple[tuple[int, int], ...]
 
 
 def render(
@@ -171,45 +160,6 @@ def profiles_in(document: dict[str, Any]) -> Iterable[dict[str, Any]]:
             yield from profiles_in(item)
     else:
         yield attributes["profile"]["data"]["attributes"]
-
-
-# ── Bulk ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def bulk_body(items: Sequence[bytes]) -> bytes:
-    """One bulk job of rendered event bodies."""
-    return bulk(items).body
-
-
-def bulk(items: Sequence[bytes]) -> Bulk:
-    """One bulk job of rendered event bodies, grouped by e-mail; a group's profile is that of its last event."""
-    groups: dict[str, list[int]] = {}
-    events: list[dict[str, Any]] = []
-    for index, item in enumerate(items):
-        attributes = loads(item)["data"]["attributes"]
-        events.append(attributes)
-        groups.setdefault(attributes["profile"]["data"]["attributes"]["email"], []).append(index)
-    return joined(
-        [(members, group_json([events[index] for index in members])) for members in groups.values()], len(items)
-    )
-
-
-def group_json(events: list[dict[str, Any]]) -> bytes:
-    """One person's events. Inside a group an event names no profile of its own."""
-    profile = events[-1]["profile"]
-    told = [{"type": "event", "attributes": {k: v for k, v in event.items() if k != "profile"}} for event in events]
-    return compact({"type": "event-bulk-create", "attributes": {"profile": profile, "events": {"data": told}}}).encode()
-
-
-def joined(groups: list[tuple[list[int], bytes]], count: int) -> Bulk:
-    head = b'{"data":{"type":"event-bulk-create-job","attributes":{"events-bulk-create":{"data":['
-    parts: list[tuple[int, int]] = [(0, 0)] * count
-    position = len(head)
-    for members, text in groups:
-        for index in members:
-            parts[index] = (position, position + len(text))
-        position += len(text) + 1
-    return Bulk(head + b",".join(text for _, text in groups) + b"]}}}}", tuple(parts))
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,8 @@ from openapi_client.models.event_create_query_v2 import EventCreateQueryV2
 from openapi_client.models.events_bulk_create_job import EventsBulkCreateJob
 from openapi_client.models.profile_upsert_query import ProfileUpsertQuery
 
-from connections.klaviyo.payloads import bulk_body, loads, without_phone
+from connections.klaviyo.bulk import bulk_body
+from connections.klaviyo.payloads import loads, without_phone
 from tests.events.fixtures import Fixture, all_fixtures
 
 SPOKEN = [fixture for fixture in all_fixtures() if isinstance(fixture.messages, list)]
@@ -46,4 +47,4 @@ def event_bodies(fixture: Fixture) -> list[bytes]:
 
 
 def compact_bytes(body: Any) -> bytes:
-    return json.dumps(body).encode()
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
+from connections.klaviyo.bulk import bulk_body
 from connections.klaviyo.payloads import (
     EventContent,
     LimitExceeded,
     ProfileContent,
-    bulk,
-    bulk_body,
     render,
     with_backfill,
     with_identity_only,
@@ -101,22 +100,6 @@ def test_history_carries_identity_only() -> None:
 def test_backfill_is_the_only_difference() -> None:
     assert with_backfill(render(order(), SARAH).body) == render(order(), SARAH, backfill=True).body
     assert with_backfill(render(None, SARAH).body) == render(None, SARAH).body
-
-
-# ── Bulk ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_bulk_job_groups_by_person_and_knows_whose_part_is_where() -> None:
-    other = ProfileContent(email="other@klaviyo-demo.com")
-    bodies = [render(order(unique_id=uid), who).body for uid, who in (("1", SARAH), ("2", other), ("3", SARAH))]
-    job = bulk(bodies)
-    groups = attributes(job.body)["events-bulk-create"]["data"]
-    assert [len(group["attributes"]["events"]["data"]) for group in groups] == [2, 1]
-    own = [
-        json.loads(job.body[start:end])["attributes"]["profile"]["data"]["attributes"]["email"]
-        for start, end in job.parts
-    ]
-    assert own == [SARAH.email, other.email, SARAH.email]
 
 
 # ── Limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
