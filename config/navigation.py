@@ -44,11 +44,18 @@ def account_links(request: HttpRequest) -> list[dict[str, Any]]:
 def _settings(request: HttpRequest) -> list[dict[str, Any]]:
     items = [
         _item("Connections", "hub", "connections"),
+        _item("Receive from Vrio", "input", "receive"),
         _item("Mapping preview", "preview", "mapping_preview"),
     ]
     if not may_anywhere(request.user, "configure"):
         return items
-    return [*items, _item("People", "badge", "people"), _shop(request), _item("History", "history", "history")]
+    return [
+        *items,
+        _item("People", "badge", "people"),
+        _shop(request),
+        _item("Privacy", "shield_person", "privacy"),
+        _item("History", "history", "history"),
+    ]
 
 
 def _shop(request: HttpRequest) -> dict[str, Any]:

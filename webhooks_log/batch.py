@@ -63,6 +63,7 @@ class Batch:
         self.mirror = Mirror(merchant, [(told.event, told.facts) for told in self.told], now=now, locks=locks)
         self.outbox.expect([*self.mirror.people(), *(told.facts.customer for told in self.told)])
         self.named: set[int] = set()
+        self.forgotten: list[Event] = []  # of people who were erased: judged, noted, emptied
         self.placed: set[str] = set()
 
     def decide(self) -> list[Owed]:
@@ -76,6 +77,8 @@ class Batch:
         self.mirror.save()
         accounts = self.outbox.save()
         update_rows(self.events, JUDGED)
+        if self.forgotten:
+            Event.objects.filter(pk__in=[event.pk for event in self.forgotten]).update(body=b"")
         return accounts | self.let_go()
 
     # ── One event ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,6 +103,7 @@ class Batch:
     def judge(self, event: Event, facts: Facts) -> None:
         email = facts.customer.email if facts.customer else ""
         if is_erased(self.erased, event.source_id, facts, email):
+            self.forgotten.append(event)
             self.owe(event, None, anonymous(facts), Known())
             return
         noted = self.mirror.note(event, facts)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django_q.tasks import async_task
 
+from webhooks_log import erasure
 from webhooks_log import purge as purging
 from webhooks_log.models import Heartbeat
 
@@ -28,7 +29,7 @@ class Chore:
 
 
 PURGE = Chore("purge", timedelta(hours=1))
-CHORES = (PURGE,)
+CHORES = (PURGE, Chore("erase", timedelta(seconds=10)))
 SOON = timedelta(seconds=10)
 
 
@@ -50,3 +51,8 @@ def purge() -> None:
     """One turn; where more is due, the next one follows soon."""
     if not purging.purge():
         Heartbeat.objects.filter(name=PURGE.row).update(at=timezone.now() - PURGE.every + SOON)
+
+
+def erase() -> None:
+    """Carry on every erasure that is not done."""
+    erasure.advance_all()
