@@ -6,7 +6,7 @@ only where the caller says so.
 """
 
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
@@ -15,6 +15,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+TRANSLATED = ip_network("64:ff9b::/96")
 
 
 class AddressRefused(NewConnectionError):
@@ -40,16 +41,27 @@ def open_socket(host: str, port: int, *, timeout: float | None, loopback: bool) 
 def is_allowed(address: str, *, loopback: bool) -> bool:
     """Whether we may call this IP address."""
     parsed = ip_address(address.partition("%")[0])
-    return parsed.is_loopback if loopback else parsed.is_global
+    if parsed in TRANSLATED:  # an IPv4 address in the clothes of IPv6: what is inside counts
+        parsed = IPv4Address(int(parsed) & 0xFFFFFFFF)
+    return parsed.is_loopback if loopback else parsed.is_global and not parsed.is_multicast
 
 
 class _Guarded:
-    """What both connection classes share: the socket is opened through the guard."""
+    """What both connection classes share: the socket is opened through the guard, and `wire` keeps hold of it.
+
+    http.client lets go of a socket while an answer without a length is still being read from it.
+    """
 
     host: str
     port: int
     timeout: Any
+    sock: Any
+    wire: socket.socket | None = None
     _dns_host: str
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.wire = self.sock
 
     def _new_conn(self) -> socket.socket:
         loopback = self._dns_host in LOOPBACK_HOSTS

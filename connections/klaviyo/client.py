@@ -17,7 +17,8 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException, SSLError
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, IncompleteRead, NameResolutionError, ProtocolError
+from urllib3.exceptions import HTTPError, IncompleteRead, NameResolutionError, NewConnectionError, ProtocolError
+from urllib3.exceptions import SSLError as WireSSLError
 from urllib3.exceptions import TimeoutError as WireTimeout
 
 from connections.klaviyo.exchange import Exchange, Headers, Silence
@@ -62,9 +63,11 @@ class Client:
             status, headers = response.status_code, tuple(response.raw.headers.items())
             answer, silence = _read(response)
         except (RequestException, HTTPError, OSError) as error:
-            silence = Silence.TIMEOUT if self._aborted else silence_of(error)
+            silence = silence_of(error)
         finally:
             self.started = 0.0
+        if self._aborted:
+            silence = Silence.TIMEOUT  # the end that we made can look like the answer's own
         return Exchange(
             method=method,
             url=request.url or "",
@@ -95,10 +98,10 @@ class Client:
         """End the call on the wire, from another thread."""
         self._aborted = True
         for pool in self._pools():
-            sock = getattr(pool.current, "sock", None)
-            if sock is not None:
+            wire = getattr(pool.current, "wire", None)
+            if wire is not None:
                 with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+                    wire.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._adapter.close()
@@ -142,10 +145,11 @@ def silence_of(error: Exception) -> Silence:
 _SILENCES: tuple[tuple[type[BaseException], Silence], ...] = (
     (AddressRefused, Silence.ADDRESS),
     (NameResolutionError, Silence.DNS),
+    (NewConnectionError, Silence.CONNECT),  # urllib3 counts it among the timeouts
     (SSLError, Silence.TLS),
+    (WireSSLError, Silence.TLS),
     (IncompleteRead, Silence.CUT_OFF),
     (WireTimeout, Silence.TIMEOUT),
-    (ConnectionRefusedError, Silence.CONNECT),
     (ProtocolError, Silence.RESET),
     (ConnectionError, Silence.RESET),
 )

@@ -52,7 +52,7 @@ class Exchange:
     def header(self, name: str) -> str:
         """The first response header of that name, whatever its case; "" if there is none."""
         wanted = name.lower()
-        return next((value for key, value in self.response_headers if key.lower() == wanted), "")
+        return _clean(next((value for key, value in self.response_headers if key.lower() == wanted), ""))
 
     @property
     def is_html(self) -> bool:
@@ -72,4 +72,10 @@ class Exchange:
 def _problem(error: dict[str, Any]) -> Problem:
     source = error.get("source")
     pointer = source.get("pointer") if isinstance(source, dict) else None
-    return Problem(code=str(error.get("code") or ""), pointer=str(pointer or ""), detail=str(error.get("detail") or ""))
+    code, detail = error.get("code"), error.get("detail")
+    return Problem(code=_clean(code or ""), pointer=_clean(pointer or ""), detail=_clean(detail or ""))
+
+
+def _clean(value: object) -> str:
+    """As text that every database takes: PostgreSQL knows no zero byte."""
+    return str(value).replace("\0", "")
