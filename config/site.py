@@ -34,6 +34,10 @@ class Shell(UnfoldAdminSite):
         if admin_class is not None and issubclass(admin_class, ModelAdmin):
             super().register(models, admin_class, **options)
 
+    def search(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Unfold's own search stays empty: it keeps what a person found for minutes, a place lost meanwhile or not."""
+        return HttpResponse()
+
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Our own pages before the admin's, whose last address catches everything."""
         return [*connecting.pages(self), *receiving.pages(self), *support.pages(self), *super().get_urls()]
