@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from django.db.models import Model, Q
 
 from connections.models import Campaign, Merchant, Source
-from connections.writing import update_rows
+from connections.writing import insert_rows, update_rows
 from events.facts import SALES, Facts, Line
 from events.facts import Product as KnownProduct
 from events.history import Entry, History, stored_entry
@@ -105,7 +105,7 @@ class Rows:
         if locks:
             known = set(Customer.objects.filter(wanted).values_list("source_id", "vrio_id"))
             stubs = [self.stub(missing) for missing in sorted(keys - known)]
-            Customer.objects.bulk_create(stubs, ignore_conflicts=True)
+            insert_rows(stubs, unless_there=True)
             rows = rows.select_for_update()
         self.customers: dict[Key, Customer] = {(row.source_id, row.vrio_id): row for row in rows}
         self.customers_by_pk = {row.pk: row for row in self.customers.values()}
@@ -280,12 +280,12 @@ class Rows:
         for model, names in CHANGES.items():
             rows = [row for row in self.touched.values() if type(row) is model]
             known = [row for row in rows if row.pk is not None]
-            model._default_manager.bulk_create([row for row in rows if row.pk is None])
+            insert_rows([row for row in rows if row.pk is None])
             update_rows(known, names)
         entries = [
             entry for place, history in self.histories.items() for entry in history.unsaved(self.subscriptions[place])
         ]
-        SubscriptionStatus.objects.bulk_create(entries, ignore_conflicts=True)
+        insert_rows(entries)
         self.touched.clear()
 
 

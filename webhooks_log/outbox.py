@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from connections.klaviyo.payloads import LimitExceeded, ProfileContent, Rendered, render
+from connections.klaviyo.payloads import LimitExceeded, Prepared, ProfileContent, Rendered, prepare, render
 from connections.models import Merchant
-from connections.writing import update_rows
+from connections.writing import insert_rows, update_rows
 from events.facts import Facts, Known, Message, Person
 from events.models import Customer, Event
 from events.phones import to_e164
@@ -65,6 +65,8 @@ class Outbox:
         self.merchant, self.gatekeepers, self.now, self.pause = merchant, gatekeepers, now, pause
         self.owed: list[Owed] = []
         self.refused: dict[int, set[str]] = {}
+        self.last_profile: tuple[Facts, Known, set[str] | None, tuple[ProfileContent, tuple[str, ...]]] | None = None
+        self.last_prepared: tuple[ProfileContent, Prepared] | None = None
 
     def expect(self, people: Iterable[Person | None]) -> None:
         """Look up in one go which of these people's numbers Klaviyo has refused."""
@@ -112,9 +114,7 @@ class Outbox:
     ) -> None:
         """Judge a row and, if it may go, give it its path, bytes, address and notes."""
         row = owed.row
-        profile, notes = profile_of(
-            facts, known, country=self.merchant.country, refused_phones=self.refused.get(row.account_id, ())
-        )
+        profile, notes = self.profile(row.account_id, facts, known)
         judgement = keeper.judge(source_id, facts, known, message, profile.email)
         if judgement.state == QUEUED:
             try:
@@ -131,8 +131,19 @@ class Outbox:
         row.next_attempt_at = self.now if judgement.state == QUEUED else None
         row.updated_at = self.now
 
+    def profile(self, account_id: int, facts: Facts, known: Known) -> tuple[ProfileContent, tuple[str, ...]]:
+        """Of whom this event is told; the messages of one event share it, unless an account refused the number."""
+        refused = self.refused.get(account_id)
+        same = self.last_profile and self.last_profile[0] is facts and self.last_profile[1] is known
+        if self.last_profile is None or not same or self.last_profile[2] != refused:
+            told = profile_of(facts, known, country=self.merchant.country, refused_phones=refused or ())
+            self.last_profile = (facts, known, refused, told)
+        return self.last_profile[3]
+
     def rendered(self, row: Delivery, profile: ProfileContent, message: Message) -> Rendered:
-        person = ProfileContent(email=profile.email) if row.identity_only else profile
+        if self.last_prepared is None or self.last_prepared[0] is not profile:
+            self.last_prepared = (profile, prepare(profile))
+        person = ProfileContent(email=profile.email) if row.identity_only else self.last_prepared[1]
         content = event_content(message, currency=self.merchant.currency)
         return render(content, person, backfill=row.backfill, now=self.now)
 
@@ -206,16 +217,20 @@ class Outbox:
 def write(owed: Iterable[Owed]) -> set[int]:
     """Bodies first, then the rows that name them; the accounts with a row that is due."""
     rows = list(owed)
-    packed = [(entry.row, entry.body, *pack(entry.body)) for entry in rows if entry.body is not None]
-    bodies = Body.objects.bulk_create(
-        [Body(content=content, codec=codec, size=len(body)) for _, body, content, codec in packed]
-    )
-    for (row, *_), body in zip(packed, bodies, strict=True):
+    carriers = [(entry.row, entry.body) for entry in rows if entry.body is not None]
+    bodies = [packed_body(body) for _, body in carriers]
+    insert_rows(bodies)
+    for (row, _), body in zip(carriers, bodies, strict=True):
         row.body = body
     known = [entry.row for entry in rows if entry.row.pk is not None]
-    Delivery.objects.bulk_create([entry.row for entry in rows if entry.row.pk is None])
+    insert_rows([entry.row for entry in rows if entry.row.pk is None])
     update_rows(known, WRITTEN)
     return {entry.row.account_id for entry in rows if entry.row.state == QUEUED}
+
+
+def packed_body(body: bytes) -> Body:
+    content, codec = pack(body)
+    return Body(content=content, codec=codec, size=len(body))
 
 
 def key_of(row: Delivery) -> Key:

@@ -32,6 +32,8 @@ def release(rows: Iterable[Delivery], outbox: Outbox) -> set[int]:
     A row may also go on waiting, for something else, or meet another gate.
     """
     waiting = [(row, facts) for row in rows if (facts := facts_of(row.event, outbox.merchant))]
+    if not waiting:
+        return set()
     told = {row.event_id: (row.event, facts) for row, facts in waiting}
     mirror = Mirror(outbox.merchant, told.values(), now=outbox.now, locks=False)
     outbox.expect(mirror.people())

@@ -11,7 +11,16 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from connections.klaviyo.limits import LimitExceeded, check_event, check_size, trimmed, trimmed_profile
+from connections.klaviyo.limits import (
+    ARRAY_ITEMS,
+    DEPTH,
+    PROPERTIES,
+    LimitExceeded,
+    check_event,
+    check_size,
+    trimmed,
+    trimmed_profile,
+)
 
 __all__ = [
     "BULK_PATH",
@@ -19,6 +28,7 @@ __all__ = [
     "PROFILE_PATH",
     "EventContent",
     "LimitExceeded",
+    "Prepared",
     "ProfileContent",
     "Rendered",
     "render",
@@ -57,6 +67,15 @@ class ProfileContent:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A profile as JSON: as events carry it, and as it goes alone, where it may clear properties."""
+
+    carried: str
+    alone: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """`body` goes to `path` as it is; `notes` are sentences on what had to be trimmed."""
 
@@ -66,27 +85,49 @@ class Rendered:
 
 
 def render(
-    event: EventContent | None, profile: ProfileContent, *, backfill: bool = False, now: datetime | None = None
+    event: EventContent | None,
+    profile: ProfileContent | Prepared,
+    *,
+    backfill: bool = False,
+    now: datetime | None = None,
 ) -> Rendered:
     """The call that says `event` of `profile`; without an event the profile alone.
 
     Raises LimitExceeded for what no trimming makes acceptable. Without `now` the future is not measured.
     """
-    notes: list[str] = []
-    person = profile_json(profile, notes, clears=event is None)
+    person = profile if isinstance(profile, Prepared) else prepare(profile)
     if event is None:
-        return Rendered(PROFILE_PATH, b'{"data":' + person + b"}", tuple(notes))
+        return Rendered(PROFILE_PATH, f'{{"data":{person.alone}}}'.encode(), person.notes)
     check_event(event.metric, event.unique_id, event.happened_at, now)
-    body = event_json(event, trimmed(event.properties, notes), person, backfill)
-    return Rendered(EVENTS_PATH, check_size(body), tuple(notes))
+    notes: list[str] = []
+    body = event_json(event, properties_json(event.properties, notes), person.carried, backfill)
+    return Rendered(EVENTS_PATH, check_size(body), (*person.notes, *notes))
 
 
-def event_json(event: EventContent, properties: Mapping[str, object], person: bytes, backfill: bool) -> bytes:
+def prepare(profile: ProfileContent) -> Prepared:
+    """The profile as JSON, for those who say several events of one person; raises LimitExceeded."""
+    notes: list[str] = []
+    carried = profile_json(profile, notes, clears=False)
+    clears = any(value is None for value in profile.properties.values())
+    alone = profile_json(profile, [], clears=True) if clears else carried
+    return Prepared(carried, alone, tuple(notes))
+
+
+def properties_json(properties: Mapping[str, object], notes: list[str]) -> str:
+    """Measured as a whole first: what is small and flat as a whole has no part that is too large or too deep."""
+    text = dumps(properties)
+    is_flat = text.count("{") + text.count("[") <= DEPTH
+    if is_flat and len(text) <= ARRAY_ITEMS and len(properties) <= PROPERTIES:
+        return text
+    return dumps(trimmed(properties, notes))
+
+
+def event_json(event: EventContent, properties: str, person: str, backfill: bool) -> bytes:
     """Assembled from texts, because an amount must come out as it was written and never as a float."""
     parts = [
-        f'"properties":{dumps(properties)}',
+        f'"properties":{properties}',
         f'"metric":{{"data":{{"type":"metric","attributes":{{"name":{dumps(event.metric)}}}}}}}',
-        f'"profile":{{"data":{person.decode()}}}',
+        f'"profile":{{"data":{person}}}',
         f'"unique_id":{dumps(event.unique_id)}',
     ]
     if event.value is not None:
@@ -99,7 +140,7 @@ def event_json(event: EventContent, properties: Mapping[str, object], person: by
     return f'{{"data":{{"type":"event","attributes":{{{",".join(parts)}}}}}}}'.encode()
 
 
-def profile_json(profile: ProfileContent, notes: list[str], *, clears: bool) -> bytes:
+def profile_json(profile: ProfileContent, notes: list[str], *, clears: bool) -> str:
     """A profile resource. The phone goes where Klaviyo reads it and, under its old name, where segments expect it."""
     properties = {name: value for name, value in profile.properties.items() if clears or value is not None}
     attributes: dict[str, Any] = {
@@ -111,7 +152,11 @@ def profile_json(profile: ProfileContent, notes: list[str], *, clears: bool) -> 
         "properties": properties,
     }
     told = {name: words for name, words in attributes.items() if words}
-    return dumps({"type": "profile", "attributes": trimmed_profile(told, notes)}).encode()
+    resource = {"type": "profile", "attributes": told}
+    text = dumps(resource)
+    if len(text) <= ARRAY_ITEMS:
+        return text
+    return dumps({**resource, "attributes": trimmed_profile(told, notes)})
 
 
 # ── The named variations ─────────────────────────────────────────────────────────────────────────────────────────────
