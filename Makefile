@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres bench-translate bench-dispatch lint audit format lock run-env dev-env clean
+.PHONY: help run test test-postgres bench-delivery bench-translate bench-dispatch bench-tab lint audit format lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2
@@ -25,6 +25,12 @@ test-postgres: dev-env ## the whole suite on a private PostgreSQL and Redis
 
 bench-translate: dev-env ## how fast events are translated, without a database
 	@$(PYTHON) -m tests.bench.translate
+
+bench-delivery: dev-env ## the delivery engine against floors of the same run (BENCH_SECONDS)
+	@$(PYTHON) -m tests.bench.delivery
+
+bench-tab: dev-env ## the Webhooks tab at size, four viewers (BENCH_ATTEMPTS, TEST_DATABASE_URL; SQLite without it)
+	@$(PYTHON) -m tests.bench.tab
 
 bench-dispatch: dev-env ## how fast events become Deliveries, against a bare insert of the same rows
 	@$(PYTHON) -m tests.bench.dispatch

@@ -24,7 +24,7 @@ GOOD, BAD, WAIT, UNSURE = "good", "bad", "warn", "dull"
 WAYS = {"bearer": "an API key", "address": "the secret address", "hmac": "a signature", "command": "a command of ours"}
 OUTCOMES = {GOOD: "ok", BAD: "stopped", WAIT: "waiting", UNSURE: "unknown"}
 MOST_EVENTS = 12
-MOST_DELIVERIES = 40
+MOST_DELIVERIES = 100
 TOLD_OTHERWISE = ("already_told", "carried")  # skipped, and Klaviyo knows it all the same
 KEY_STATES = (Connection.State.KEY_REFUSED, Connection.State.KEY_LOST, Connection.State.SCOPE_MISSING)
 
@@ -61,25 +61,19 @@ class Explanation:
     parts: tuple["Explanation", ...] = field(default=())
 
 
-def explain_event(event: Event, *, clear: bool = True, now: datetime | None = None, alone: bool = True) -> Explanation:
-    """One fact from Vrio, from its arrival to Klaviyo's answer; `alone` looks at customer and connections too."""
-    now = now or timezone.now()
+def explain_event(event: Event, *, clear: bool = True, now: datetime | None = None) -> Explanation:
+    """One fact from Vrio, from its arrival to Klaviyo's answer."""
     rows = _rows(Delivery.objects.filter(event=event))
-    steps = [_arrived(event), _duplicate(event), _read(event)]
-    if alone and event.customer:
-        steps.append(_email(event.customer, clear=clear))
-    if alone:
-        steps += _connections(event.merchant, _campaign(event))
-    steps += [_messages(event, rows), *(_outcome(row, now, clear=clear) for row in rows)]
-    return _concluded(f"{event.webhook_event} {event.event_id}", steps, rows)
+    who = [_email(event.customer, clear=clear)] if event.customer else []
+    ready = [*who, *_connections(event.merchant, _campaign(event))]
+    return _told(event, rows, ready, now or timezone.now(), clear=clear)
 
 
 def explain_customer(customer: Customer, *, clear: bool = True, now: datetime | None = None) -> Explanation:
     """A customer: known, named, reachable; then each of the newest events."""
-    now = now or timezone.now()
     events = list(_slim(Event.objects.filter(customer=customer)).order_by("-pk")[:MOST_EVENTS])
     steps = [_heard_of(customer, events), _email(customer, clear=clear), *_connections(customer.merchant)]
-    parts = tuple(explain_event(event, clear=clear, now=now, alone=False) for event in events)
+    parts = _parts(events, now or timezone.now(), clear=clear)
     return _summed_up(str(customer) if clear else f"customer {customer.vrio_id}", steps, parts)
 
 
@@ -91,7 +85,7 @@ def explain_order(merchants: Iterable[Merchant], order_id: str, *, clear: bool =
     steps = [_heard_of_order(order_id, events)]
     owners = {event.merchant_id for event in events} or {merchant.pk for merchant in merchants[:1]}
     steps += [step for merchant in merchants if merchant.pk in owners for step in _connections(merchant)]
-    parts = tuple(explain_event(event, clear=clear, alone=False) for event in events)
+    parts = _parts(events, timezone.now(), clear=clear)
     return _summed_up(f"Order {order_id}", steps, parts)
 
 
@@ -114,6 +108,20 @@ def as_plain(why: Explanation) -> dict[str, Any]:
         ],
         "parts": [as_plain(part) for part in why.parts],
     }
+
+
+def _parts(events: list[Event], now: datetime, *, clear: bool) -> tuple[Explanation, ...]:
+    """The events one by one, their Deliveries read at once."""
+    rows: dict[int, list[Delivery]] = {event.pk: [] for event in events}
+    for row in _rows(Delivery.objects.filter(event__in=events)):
+        rows[row.event_id].append(row)
+    return tuple(_told(event, rows[event.pk], [], now, clear=clear) for event in events)
+
+
+def _told(event: Event, rows: list[Delivery], ready: list[Step], now: datetime, *, clear: bool) -> Explanation:
+    steps = [_arrived(event), _duplicate(event), _read(event), *ready, _messages(event, rows)]
+    steps += [_outcome(row, now, clear=clear) for row in rows]
+    return _concluded(f"{event.webhook_event} {event.event_id}", steps, rows)
 
 
 # ── Did Vrio send it? ────────────────────────────────────────────────────────────────────────────────────────────────
