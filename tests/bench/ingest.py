@@ -9,21 +9,17 @@ import argparse
 import hmac
 import itertools
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from random import Random
 
-from tests.bench.load import Measured, Meter, closed_loop, median, open_loop, request_bytes
-from tests.servers import Postgres, free_port
+from tests.bench.load import Measured, Meter, closed_loop, median, request_bytes
+from tests.running import environment, manage, module, web
+from tests.servers import Postgres
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = 8
 LIST = 100
 VIEWS = ("floor", "key", "signature", "list", "duplicate")
@@ -52,13 +48,12 @@ def main() -> int:
 def _measure(database: str, options: argparse.Namespace) -> list[str]:
     with ExitStack() as running:
         environ, servers = _environment(database, running)
-        _prepare(environ)
-        keys = json.loads(_python(environ, "tests.bench.ingest_keys"))
-        port, pid = running.enter_context(_web(environ))
+        manage(environ, "migrate", "-v", "0")
+        keys = json.loads(module(environ, "tests.bench.ingest_keys"))
+        port, pid = running.enter_context(web(environ, "tests.bench.ingest_wsgi:application"))
         requests = _requests(keys)
         rounds = _rounds(port, [pid, *servers], requests, options)
-        table = _table(database, rounds)
-        return table
+        return _table(database, rounds)
 
 
 def _rounds(port: int, roots: list[int], requests: dict[str, Iterator[bytes]], options: argparse.Namespace) -> dict:
@@ -80,7 +75,8 @@ def _table(database: str, rounds: dict[str, list[tuple[Measured, float]]]) -> li
     print(f"{'':10} {'events/s':>9} {'of floor':>9} {'CPU ms':>7} {'of floor':>9} {'p50 ms':>7} {'p99 ms':>7}  answers")
     for view in VIEWS:
         p50, p99 = (median([m.quantile(share) for m, _ in rounds[view]]) for share in (0.5, 0.99))
-        told = " ".join(f"{s}:{n}" for s, n in sum((m.statuses for m, _ in rounds[view]), rounds[view][0][0].statuses.__class__()).items())
+        statuses = sum((m.statuses for m, _ in rounds[view]), Counter())
+        told = " ".join(f"{status}:{count}" for status, count in statuses.items())
         print(
             f"{view:10} {rate[view]:9.0f} {rate[view] / rate['floor']:9.2f} {cpu[view]:7.2f}"
             f" {cpu[view] / cpu['floor']:9.2f} {p50:7.1f} {p99:7.1f}  {told}"
@@ -156,57 +152,11 @@ def _signed(keys: dict[str, str], body: bytes) -> bytes:
 
 # ── What is started ──────────────────────────────────────────────────────────────────────────────────────────────────
 def _environment(database: str, running: ExitStack) -> tuple[dict[str, str], list[int]]:
-    environ = os.environ | {
-        "ENV_FILE": os.devnull,
-        "DEBUG": "false",
-        "SECRET_KEY": "s" * 50,
-        "FIELD_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMhISE=",
-        "FINGERPRINT_KEY": "f" * 50,
-        "LOG_LEVEL": "WARNING",
-        "REDIS_URL": "",
-    }
     if database == "sqlite":
         folder = running.enter_context(tempfile.TemporaryDirectory())
-        return environ | {"DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3"}, []
+        return environment(f"sqlite:///{folder}/bench.sqlite3"), []
     server = running.enter_context(DurablePostgres())
-    return environ | {"DATABASE_URL": server.url}, [server.process.pid]
-
-
-def _prepare(environ: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environ, check=True)
-
-
-def _python(environ: dict[str, str], module: str) -> str:
-    command = [sys.executable, "-m", module]
-    return subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True).stdout
-
-
-@contextmanager
-def _web(environ: dict[str, str]) -> Iterator[tuple[int, int]]:
-    port = free_port()
-    command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "2", "--blocking-threads", "4", "--no-access-log", "--log-level", "warning",
-        "tests.bench.ingest_wsgi:application",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=ROOT, env=environ)
-    try:
-        _wait(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/app/login/").status == 200)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait(is_ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            if is_ready():
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise TimeoutError("the server did not start")
+    return environment(server.url), [server.process.pid]
 
 
 if __name__ == "__main__":

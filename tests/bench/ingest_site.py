@@ -1,4 +1,4 @@
-"""The application that the ingest benchmark serves: Viaduct's own, and beside it the bare view it is measured against."""
+"""What the ingest benchmark serves: Viaduct's own application, and beside it the bare view it is measured against."""
 
 import os
 

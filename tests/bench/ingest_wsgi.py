@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
-from config.wsgi import application as application
+from config import wsgi
 
+application = wsgi.application
 settings.ROOT_URLCONF = "tests.bench.ingest_site"
