@@ -133,7 +133,7 @@ def _insert(cursor: Any, table: str, count: int, columns: dict[str, str], join: 
     series = (
         f"WITH RECURSIVE series(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM series WHERE i < {count}) "
         if IS_SQLITE
-        else f"WITH series AS (SELECT i FROM generate_series(1, {count}) AS i) "
+        else f"WITH series AS (SELECT i FROM generate_series(1::bigint, {count}) AS i) "
     )
     values = ", ".join(columns.values())
     cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {series} SELECT {values} FROM series {join}")
