@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres bench-delivery bench-translate bench-dispatch bench-tab lint audit format lock run-env dev-env clean
+.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab lint audit format lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2
@@ -22,6 +22,12 @@ test: dev-env ## the whole suite on SQLite (ARGS="tests/events -k phone" for a p
 
 test-postgres: dev-env ## the whole suite on a private PostgreSQL and Redis
 	@$(PYTHON) -m tests.servers $(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+bench-ingest: dev-env ## how fast the door is, against a bare view with one INSERT (ARGS="--seconds 3")
+	@$(PYTHON) -m tests.bench.ingest $(ARGS)
+
+soak-ingest: dev-env ## a minute of mixed load per database, PostgreSQL stopped in between (ARGS="--seconds 10")
+	@$(PYTHON) -m tests.bench.mixed_load $(ARGS)
 
 bench-translate: dev-env ## how fast events are translated, without a database
 	@$(PYTHON) -m tests.bench.translate

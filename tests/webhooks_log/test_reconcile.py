@@ -1,13 +1,14 @@
 """What the sender can ask afterwards, and before."""
 
 import base64
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from connections import keys
 from events import auth
+from events.demo.first_order import first_order
 from events.models import Event
 from tests.events.door import a_source, an_event, call, post, send
 from tests.webhooks_log.shop import connection
@@ -134,6 +135,16 @@ def test_validating_says_what_would_be_sent_and_stores_nothing(source, clear):
     assert answer.status == 200
     assert set(answer.json) == {"state", "reason", "detail", "would_send"}
     assert not Event.objects.exists()
+
+
+def test_validating_shows_the_very_bodies_klaviyo_would_get(source, clear):
+    connection(source.merchant)
+    event = first_order(datetime(2026, 3, 2, 17, 0, tzinfo=UTC))
+    told = post("/api/v1/events/validate", event, HTTP_X_API_KEY=clear).json
+    placed = next(one for one in told["would_send"] if one["metric"] == "Placed Order")
+    assert placed["connection"] == "Klaviyo Production"
+    assert placed["body"]["data"]["attributes"]["unique_id"] == placed["unique_id"]
+    assert not Delivery.objects.exists()
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), ({}, 422), ([an_event(1), an_event(2)], 422)])
