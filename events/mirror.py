@@ -59,7 +59,8 @@ class Mirror:
         customer = self.customer_of(event, facts)
         had_active = bool(customer and self.active(customer))
         is_named_now = bool(customer and self.note_person(customer, facts))
-        campaign_before = self.campaign_of(event.source_id, facts)
+        known_order = self.rows.orders.get((event.source_id, facts.order.order_id))
+        had_campaign = bool(known_order and known_order.campaign_id)
         order = self.note_order(event.source_id, customer, facts)
         self.note_transaction(event, customer, facts, order)
         entry, successor = self.note_subscriptions(event, customer, facts)
@@ -71,7 +72,7 @@ class Mirror:
             has_ended=had_active and customer is not None and not self.active(customer),
             status_entry=entry,
             successor=successor,
-            learned_campaign_of=facts.order.order_id if facts.campaign_id and not campaign_before else "",
+            learned_campaign_of=facts.order.order_id if facts.campaign_id and not had_campaign else "",
         )
 
     def customer_of(self, event: Event, facts: Facts) -> Customer | None:

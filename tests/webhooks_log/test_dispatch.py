@@ -7,7 +7,7 @@ from tests.events.vrio_records import customer, offer, order, sale, shipped
 from tests.webhooks_log.inbox import NOW, connect, ids, only, post, profile, rows, sent, shop, states, tell
 from webhooks_log import dispatch
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_a_sale_becomes_three_events_that_are_due() -> None:
