@@ -2,6 +2,12 @@
 
 from django.contrib.admin.apps import AdminConfig
 
+from config import observing
+
 
 class ShellConfig(AdminConfig):
     default_site = "config.site.Shell"
+
+    def ready(self) -> None:
+        super().ready()
+        observing.start()

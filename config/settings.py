@@ -235,6 +235,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Viaduct <viaduct@loc
 # ── Protection ───────────────────────────────────────────────────────────────────────────────────────────────────────
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked from beside us, not through the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -320,14 +321,25 @@ UNFOLD: dict[str, Any] = {
 
 # ── Logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FORMAT = env.str("LOG_FORMAT", default="plain")  # or json
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "config.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django-q": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # A line for every call to Klaviyo: for machines, which search; people have the Webhooks tab.
+        "viaduct.attempt": {"level": LOG_LEVEL if LOG_FORMAT == "json" else "WARNING"},
     },
 }
+
+# ── Watching ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: /metrics answers this machine only
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+OTEL_ENDPOINT = env.str("OTEL_ENDPOINT", default="")

@@ -9,11 +9,14 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from connections.people_pages import join
 from events.api import not_found, receive_by_key
 from events.methods import by_method
-from webhooks_log import reconcile
+from webhooks_log import health, reconcile
 from webhooks_log.api import explain
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics_page, name="metrics"),
     path("api/v1/explain", explain, name="explain"),
     path("api/v1/events", by_method(POST=receive_by_key, GET=reconcile.event_list), name="events"),
     path("api/v1/events/validate", by_method(POST=reconcile.validate), name="events-validate"),

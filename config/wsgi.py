@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
 # After Django is set up: these read its settings.
+from config import logs  # noqa: E402
 from connections.secrets import fingerprint  # noqa: E402
 from events.api import REQUEST_ID  # noqa: E402
 from events.auth import ADDRESS_DIGEST  # noqa: E402
@@ -39,12 +40,14 @@ def application(environ: dict[str, Any], start_response: Start) -> Iterable[byte
     began_at = time.perf_counter()
     hide(environ)
     environ[REQUEST_ID] = request_id = _request_id(environ)
+    logs.REQUEST_ID.set(request_id)
 
     def starting(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
         headers.append(("X-Request-Id", request_id))
         milliseconds = (time.perf_counter() - began_at) * 1000
         asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-        access.info("%s %s %.1fms %s %s", asked, status[:3], milliseconds, environ.get("REMOTE_ADDR", "-"), request_id)
+        who, about = environ.get("REMOTE_ADDR", "-"), {"status": int(status[:3]), "ms": round(milliseconds, 1)}
+        access.info("%s %s %.1fms %s %s", asked, status[:3], milliseconds, who, request_id, extra=about)
         return start_response(status, headers, *more)
 
     return django_application(environ, starting)

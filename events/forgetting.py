@@ -1,7 +1,7 @@
 """Empties what this floor knows of one person: the mirror of the shop, the events as received, what was refused.
 
-Called by the erasure of the upper floor after nothing of the person is on its way any more. Rows stay with their ids, so
-that figures stay true and a repeat is still recognised; what names the person goes.
+Called by the erasure of the upper floor after nothing of the person is on its way any more. Rows stay with their ids,
+so that figures stay true and a repeat is still recognised; what names the person goes.
 """
 
 from collections.abc import Iterable, Iterator

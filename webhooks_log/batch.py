@@ -3,6 +3,7 @@
 Between the inbox and the lanes. Everything is read in a few statements, decided in memory and written in a few.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from events.models import Customer, Event, Suppression
 from events.suppression import digests
 from events.translate import translate
 from events.vrio import read
+from webhooks_log import counts
 from webhooks_log.judge import Gatekeeper, is_erased, is_from_a_test_link
 from webhooks_log.models import Delivery
 from webhooks_log.outbox import Outbox, Owed
@@ -52,6 +54,7 @@ class Batch:
 
     def __init__(self, merchant: Merchant, events: Sequence[Event], *, now: datetime, locks: bool = True) -> None:
         self.merchant, self.events, self.now = merchant, events, now
+        self.received = sum(event.dispatched_at is None for event in events)
         self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
         self.erased = suppressions(merchant, self.told)
         self.outbox = Outbox(
@@ -79,7 +82,18 @@ class Batch:
         update_rows(self.events, JUDGED)
         if self.forgotten:
             Event.objects.filter(pk__in=[event.pk for event in self.forgotten]).update(body=b"")
+        counts.add(self.counted(), self.now)
         return accounts | self.let_go()
+
+    def counted(self) -> Counter[counts.What]:
+        """For the hourly roll-up: events seen for the first time, and what of them is not sent, by reason."""
+        merchant = self.merchant.pk
+        found: Counter[counts.What] = Counter({(merchant, None, "", "received"): self.received})
+        for row in (owed.row for owed in self.outbox.owed):
+            if row.state == Delivery.State.SKIPPED and row.created_at == self.now:
+                found[merchant, row.connection_id, row.metric, "skipped"] += 1
+                found[merchant, None, row.reason, "skip_reason"] += 1
+        return +found
 
     # ── One event ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from webhooks_log import erasure
+from webhooks_log import erasure, tally
 from webhooks_log import purge as purging
 from webhooks_log.models import Heartbeat
 
@@ -29,7 +29,7 @@ class Chore:
 
 
 PURGE = Chore("purge", timedelta(hours=1))
-CHORES = (PURGE, Chore("erase", timedelta(seconds=10)))
+CHORES = (PURGE, Chore("erase", timedelta(seconds=10)), Chore("count", timedelta(seconds=15)))
 SOON = timedelta(seconds=10)
 
 
@@ -56,3 +56,8 @@ def purge() -> None:
 def erase() -> None:
     """Carry on every erasure that is not done."""
     erasure.advance_all()
+
+
+def count() -> None:
+    """Fold what is complete into the counters that Prometheus reads."""
+    tally.fold()

@@ -230,7 +230,8 @@ class HourlyCount(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+", db_index=False)
     metric = models.CharField(max_length=128, blank=True)
     hour = models.DateTimeField()
-    outcome = models.CharField(max_length=20)  # received, delivered, failed, skipped, waiting, phone_dropped
+    # received, delivered, failed, skipped, phone_dropped; skip_reason has the reason's code for a metric
+    outcome = models.CharField(max_length=20)
     count = models.IntegerField(default=0)
 
     class Meta:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from connections.turns import Turn, held
-from webhooks_log import blocks, counts
+from webhooks_log import attempt_log, blocks, counts
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
@@ -42,6 +42,7 @@ class Call:
     kind: str = Attempt.Kind.SINGLE
     job: str = ""
     job_offset: int | None = None
+    pk: int = 0  # of its Attempt, once that is written
 
 
 @dataclass(slots=True)
@@ -79,6 +80,7 @@ def flush(turn: Turn, block: Block, *, now: datetime, lease_seconds: float, acco
         if kept:
             _write_settlements(turn, block.settlements, now)
             counts.add(_counted(block), now)
+    attempt_log.note(block)
     return bool(kept)
 
 
@@ -99,7 +101,7 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
         return
     attempts, contents = [], []
     for pk, call in zip(_reserve_ids(len(calls)), calls, strict=True):
-        exchange, verdict = call.outcome.exchange, call.outcome.verdict.name
+        call.pk, exchange, verdict = pk, call.outcome.exchange, call.outcome.verdict.name
         attempts.append((
             pk, call.row.id, call.body_id, call.kind, _moment(exchange.started_at), exchange.duration_ms,
             exchange.status, verdict, exchange.silence or "", exchange.header("X-Klaviyo-Req-Id")[:64],

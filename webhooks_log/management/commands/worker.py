@@ -15,10 +15,14 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from webhooks_log import heartbeat
 from webhooks_log.clock import Clock, is_wedged
 from webhooks_log.cluster import Cluster, end_orphans
+from webhooks_log.memory import memory_bytes
 
 logger = logging.getLogger("viaduct.worker")
+
+REPORT_SECONDS = 5.0
 
 
 class Command(BaseCommand):
@@ -28,9 +32,9 @@ class Command(BaseCommand):
         self.stops = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        host = socket.gethostname()
-        end_orphans(host)
-        self.cluster = Cluster(host)
+        self.host, self.reported_at = socket.gethostname(), 0.0
+        end_orphans(self.host)
+        self.cluster = Cluster(self.host)
         self.clock = Clock()
         self._start()
         try:
@@ -44,6 +48,7 @@ class Command(BaseCommand):
         """One look of clock and watchdog. A database that is away is no reason to end: it comes back."""
         try:
             self.clock.tick()
+            self._report()
             why = "it ended" if not self.cluster.is_running() else is_wedged(now=timezone.now(), since=self.since)
         except DatabaseError as error:
             logger.warning("The database is away: %s", error)
@@ -53,6 +58,12 @@ class Command(BaseCommand):
             logger.error("Restarting the cluster: %s", why)
             self.cluster.restart()
             self.since = timezone.now()
+
+    def _report(self) -> None:
+        """Every few seconds: that this host's worker is there, and how much memory it holds."""
+        if time.monotonic() - self.reported_at > REPORT_SECONDS and self.cluster.process:
+            self.reported_at = time.monotonic()
+            heartbeat.beat(f"worker:{self.host}", memory=memory_bytes(self.cluster.process.pid))
 
     def _start(self) -> None:
         self.cluster.start()
