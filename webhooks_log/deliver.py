@@ -13,7 +13,7 @@ from typing import Any
 
 from connections.klaviyo.client import Client
 from connections.klaviyo.exchange import Exchange
-from connections.klaviyo.payloads import without_phone
+from connections.klaviyo.payloads import BULK_PATH, without_phone
 from webhooks_log.packing import pack_content
 from webhooks_log.verdicts import Then, Verdict, judge
 
@@ -104,5 +104,6 @@ def _outcome(sending: Sending, client: Client) -> Outcome:
     exchange = client.call("POST", sending.path, sending.authorization, sending.body)
     verdict = judge(exchange)
     packed, codec = pack_content(exchange)
-    stripped = without_phone(sending.body) if verdict.then is Then.NOW_WITHOUT_PHONE else b""
+    drops_phone = verdict.then is Then.NOW_WITHOUT_PHONE and sending.path != BULK_PATH  # lanes sort jobs out
+    stripped = without_phone(sending.body) if drops_phone else b""
     return Outcome(exchange, verdict, packed, codec, stripped)

@@ -20,8 +20,10 @@ from connections.klaviyo.exchange import Exchange
 from connections.models import Connection, KlaviyoAccount
 from webhooks_log import claim, gates, ladder
 from webhooks_log.breaker import Breaker
+from webhooks_log.bulk import BulkSide
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
+from webhooks_log.job_parts import Job
 from webhooks_log.models import Delivery
 from webhooks_log.settle import Block, Call, Settlement, drop_phone, flush
 from webhooks_log.verdicts import Then, retry_after_seconds
@@ -62,9 +64,10 @@ class Lane:
         self._doors_at = 0.0
         self._has_retries = True
         self._alone = False
+        self.bulk = BulkSide(self)
         recovered = claim.recover(turn, now=now)
-        if recovered:
-            self.budget.assume(recovered, now.timestamp())
+        if recovered:  # a dead drain's bulk job counted once, however many rows were in it
+            self.budget.assume(min(recovered, settings.LANE_THREADS + settings.LANE_BLOCK), now.timestamp())
 
     # ── What may go ──────────────────────────────────────────────────────────────────────────────────────────────────
     def top_up(self, *, now: datetime) -> int:
@@ -74,7 +77,7 @@ class Lane:
         if self.lost or self.is_paused(now=now):
             return 0
         self._look_at_connections()
-        limit = settings.LANE_BLOCK if self.breaker.is_closed else 1
+        limit = self.bulk.claim_size(settings.LANE_BLOCK if self.breaker.is_closed else 1, now=now)
         rows = claim.claim(self.turn, list(self.doors), limit, now=now) if self.doors else []
         for row in self._unblocked(self._allowed(rows, now), now):
             self._queue(row)
@@ -88,16 +91,25 @@ class Lane:
         short = len(self.ready) < settings.LANE_BLOCK // 2
         return short and (self.has_more or time.monotonic() - self.claimed_at > LOOK_SECONDS)
 
-    def next_call(self, *, now: datetime) -> Owed | None:
-        """The next row that may go on the wire now; None when there is none, or the budget says wait."""
-        if not self.ready or self.lost or self.is_paused(now=now):
+    def next_call(self, *, now: datetime) -> Owed | Job | None:
+        """The next row, or bulk job of rows, that may go on the wire now; None when there is none, or the budget says
+        wait."""
+        if self.lost or self.is_paused(now=now) or self._alone:
             return None
-        if not self.breaker.may_send(now.timestamp(), self.in_flight):
+        # Twice interrupted: alone, so that whoever kills workers is known.
+        goes_alone = bool(self.ready) and self.ready[0].claims >= claim.MOST_CLAIMS
+        if goes_alone and self.in_flight:
+            return None
+        job = None if goes_alone else self.bulk.next_job(now=now)
+        if job:
+            self.in_flight += 1
+            return job
+        return self._next_row(goes_alone, now)
+
+    def _next_row(self, goes_alone: bool, now: datetime) -> Owed | None:
+        if not self.ready:
             return None
         row = self.ready[0]
-        goes_alone = row.claims >= claim.MOST_CLAIMS  # twice interrupted: so that whoever kills workers is known
-        if self._alone or (goes_alone and self.in_flight):
-            return None
         if not self.budget.take(row.family, now.timestamp()):
             return None
         self.ready.popleft()
@@ -110,32 +122,39 @@ class Lane:
         """How long until `next_call` may have something, as far as the budget knows."""
         return self.budget.wait(self.ready[0].family, now.timestamp()) if self.ready else 1.0
 
-    def authorization(self, row: Owed) -> str:
+    def authorization(self, row: Owed | Job) -> str:
         return self.doors[row.connection_id].authorization
 
     @property
     def is_idle(self) -> bool:
-        return not self.ready and not self.in_flight and not self.block
+        return not self.ready and not self.in_flight and not self.block and not self.bulk.again
 
     # ── What came of it ──────────────────────────────────────────────────────────────────────────────────────────────
-    def answered(self, row: Owed, outcome: Outcome | None, *, now: datetime) -> None:
+    def answered(self, row: Owed | Job, outcome: Outcome | None, *, now: datetime) -> None:
         """Note the Attempt and decide what becomes of the Delivery; None is a fault of ours, and the row ends alone."""
         self.in_flight -= 1
         self._alone = False
+        if isinstance(row, Job):
+            self.bulk.answered(row, outcome, now=now)
+            return
         if outcome is None:
             self._settle(row, Delivery.State.FAILED, "fault", None)
         else:
-            self._decide(row, outcome, now)
+            self._judge(row, outcome, now)
         self._release_person(row)
 
-    def _decide(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+    def _judge(self, row: Owed, outcome: Outcome, now: datetime) -> None:
         exchange, verdict = outcome.exchange, outcome.verdict
-        self._check_account(row, exchange)
+        self.check_account(row.connection_id, exchange)
         self.breaker.report(now.timestamp(), verdict.then is Then.LATER)
         self.budget.learn(row.family, exchange.header("RateLimit-Limit"))
         row.attempts += 1
         self.block.calls.append(Call(row, outcome, body_id=row.body_id, without_phone=row.phone_dropped_at is not None))
-        _DECISIONS[verdict.then](self, row, outcome, now)
+        self.decide(row, outcome, now)
+
+    def decide(self, row: Owed, outcome: Outcome, now: datetime) -> None:
+        """What becomes of a row whose Attempt has been noted."""
+        _DECISIONS[outcome.verdict.then](self, row, outcome, now)
 
     def needs_flush(self) -> bool:
         full = len(self.block) >= settings.LANE_BLOCK
@@ -154,6 +173,7 @@ class Lane:
             self.lost = True
             self.ready.clear()
             self.behind.clear()
+            self.bulk.again.clear()
 
     def give_back(self, *, now: datetime) -> None:
         """Unclaim what never went out, settle the rest, release the lease. Nothing may be in flight."""
@@ -220,11 +240,12 @@ class Lane:
         self._settle(row, Delivery.State.FAILED, outcome.verdict.name, outcome)
 
     # ── Small steps ──────────────────────────────────────────────────────────────────────────────────────────────────
-    def _check_account(self, row: Owed, exchange: Exchange) -> None:
+    def check_account(self, connection_id: int, exchange: Exchange) -> None:
+        """A key that answers for another account than this lane's sends nothing more."""
         cid = exchange.header("Cid")
         if cid and self.cid and cid != self.cid:
-            gates.hold_wrong_account(row.connection_id, cid)
-            self._shut(row.connection_id, exchange.started_at)
+            gates.hold_wrong_account(connection_id, cid)
+            self._shut(connection_id, exchange.started_at)
 
     def _settle(
         self, row: Owed, state: str, reason: str, outcome: Outcome | None, *, due_at: datetime | None = None
@@ -244,11 +265,15 @@ class Lane:
     def _release_person(self, row: Owed) -> None:
         if self.ready and self.ready[0] is row:
             return  # it goes again at once, and whoever waits behind it keeps waiting
-        waiting = self.behind.get(row.person)
+        self.release(row.person)
+
+    def release(self, person: tuple[int, int]) -> None:
+        """Nothing of this customer is on the wire any more: the next of the line may go."""
+        waiting = self.behind.get(person)
         if waiting:
             self.ready.append(waiting.popleft())
         else:
-            self.behind.pop(row.person, None)
+            self.behind.pop(person, None)
 
     def _allowed(self, rows: list[Owed], now: datetime) -> list[Owed]:
         """Rows whose endpoint family the key may call; the others are held."""
@@ -271,10 +296,14 @@ class Lane:
 
     def _unclaim_ready(self, now: datetime, *, due_at: datetime, reason: str = "") -> None:
         waiting = [row for line in self.behind.values() for row in line]
-        ids = [row.id for row in (*self.ready, *waiting)]
+        free = [*self.ready, *self.bulk.waiting()]
+        ids = [row.id for row in (*free, *waiting)]
         self.ready.clear()
+        self.bulk.again.clear()
         for line in self.behind.values():
             line.clear()
+        for row in free:
+            self.behind.pop(row.person, None)
         if ids and not self.lost:
             claim.unclaim(self.turn, ids, now=now, due_at=due_at, reason=reason)
 

@@ -6,7 +6,7 @@ note its Attempts (marked late), but settles nothing.
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from connections.turns import Turn, held
 from webhooks_log import attempt_log, blocks, counts
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
+from webhooks_log.job_parts import Part
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
 from webhooks_log.packing import pack
 
@@ -29,6 +30,7 @@ SETTLED_COLUMNS = (
     "settled_at", "updated_at", "claim_token",
 )  # fmt: skip
 FINAL = (Delivery.State.DELIVERED, Delivery.State.FAILED)
+MINE = f"{Delivery._meta.db_table}.claim_token = %s AND {Delivery._meta.db_table}.state = 'sending'"
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class Call:
     kind: str = Attempt.Kind.SINGLE
     job: str = ""
     job_offset: int | None = None
+    part: Part | None = None  # of a bulk job: its own bytes there, which are not those of its Delivery
     pk: int = 0  # of its Attempt, once that is written
 
 
@@ -86,19 +89,28 @@ def flush(turn: Turn, block: Block, *, now: datetime, lease_seconds: float, acco
 
 def drop_phone(turn: Turn, row: Owed, body: bytes, *, now: datetime) -> bool:
     """Commit the body without the phone before it is sent; every later try uses it. False if the lease was lost."""
-    content, codec = pack(body)
+    return drop_phones(turn, [(row, body)], now=now)
+
+
+def drop_phones(turn: Turn, bodies: Sequence[tuple[Owed, bytes]], *, now: datetime) -> bool:
+    """The same for several rows in one transaction."""
+    moment = _moment(now)
     with transaction.atomic():
-        stored = Body.objects.create(content=content, codec=codec, size=len(body))
-        changed = Delivery.objects.filter(
-            pk=row.id, claim_token=turn.token, state=Delivery.State.SENDING
-        ).update(body=stored, phone_dropped_at=now, updated_at=now)  # fmt: skip
-    row.body, row.body_id, row.phone_dropped_at = body, stored.pk, now
-    return bool(changed)
+        stored = _store([body for _, body in bodies])
+        rows = [(row.id, pk, moment, moment) for (row, _), pk in zip(bodies, stored, strict=True)]
+        columns = ("body_id", "phone_dropped_at", "updated_at")
+        blocks.update(Delivery, columns, rows, guard=MINE, guards=(turn.token,))
+        mine = Delivery.objects.filter(pk__in=[row.id for row, _ in bodies], claim_token=turn.token)
+        is_kept = mine.filter(state=Delivery.State.SENDING).count() == len(bodies)
+    for (row, body), pk in zip(bodies, stored, strict=True):
+        row.body, row.body_id, row.phone_dropped_at = body, pk, now
+    return is_kept
 
 
 def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
     if not calls:
         return
+    _write_parts(calls)
     attempts, contents = [], []
     for pk, call in zip(_reserve_ids(len(calls)), calls, strict=True):
         call.pk, exchange, verdict = pk, call.outcome.exchange, call.outcome.verdict.name
@@ -112,6 +124,21 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
     blocks.insert(AttemptContent, ("attempt_id", "packed", "codec"), contents)
 
 
+def _write_parts(calls: list[Call]) -> None:
+    """Each person's part of a bulk job once, however many of the job's rows are in it."""
+    parts = list({id(call.part): call.part for call in calls if call.part}.values())
+    for part, pk in zip(parts, _store([part.content for part in parts]), strict=True):
+        part.body_id = pk
+    for call in calls:
+        call.body_id = call.part.body_id if call.part else call.body_id
+
+
+def _store(bodies: Sequence[bytes]) -> list[int]:
+    packed = [(body, *pack(body)) for body in bodies]
+    rows = [Body(content=content, codec=codec, size=len(body)) for body, content, codec in packed]
+    return [row.pk for row in Body.objects.bulk_create(rows)]
+
+
 def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime) -> None:
     moment = _moment(now)
     rows = [
@@ -122,8 +149,7 @@ def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime)
         )
         for settled in settlements
     ]  # fmt: skip
-    mine = f"{Delivery._meta.db_table}.claim_token = %s AND {Delivery._meta.db_table}.state = 'sending'"
-    blocks.update(Delivery, SETTLED_COLUMNS, rows, guard=mine, guards=(turn.token,))
+    blocks.update(Delivery, SETTLED_COLUMNS, rows, guard=MINE, guards=(turn.token,))
 
 
 def _counted(block: Block) -> Counter[counts.What]:

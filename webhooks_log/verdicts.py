@@ -194,7 +194,16 @@ VERDICTS = (
 )
 # fmt: on
 
-BY_NAME = {verdict.name: verdict for verdict in VERDICTS}
+# Never an answer of its own: what the others read of a bulk job that Klaviyo refused for some of its items.
+JOB_REFUSED = Verdict(
+    "job_refused",
+    "a bulk job refused for another item",
+    lambda _: False,
+    Then.LATER,
+    "Klaviyo refused the bulk job because of another message in it, and took none. This one goes again at once.",
+    "Nothing.",
+)
+BY_NAME = {verdict.name: verdict for verdict in (*VERDICTS, JOB_REFUSED)}
 INTERRUPTED = "interrupted"  # an Attempt without an Exchange: the worker died between claim and settlement
 FAULT = "fault"  # our own fault while working on the row
 MOST_SECONDS = 86_400  # of a Retry-After: its longest quotas are daily, and a garbled number must not stop an account
