@@ -14,6 +14,7 @@ from django.utils import timezone
 from connections.klaviyo.budget import family_of
 from connections.models import KlaviyoAccount
 from connections.turns import Turn, held
+from webhooks_log import blocks
 from webhooks_log.models import Attempt, Delivery
 from webhooks_log.packing import unpack
 from webhooks_log.verdicts import INTERRUPTED
@@ -71,14 +72,13 @@ def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime) -> l
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
         owed = [_owed(*row) for row in rows.values_list(*COLUMNS)[:limit]]
-        if owed:
-            Delivery.objects.filter(pk__in=[row.id for row in owed]).update(
-                state=Delivery.State.SENDING,
-                claims=F("claims") + 1,
-                claim_token=turn.token,
-                claimed_at=now,
-                updated_at=now,
-            )
+        moment = blocks.moment(now)
+        blocks.update(
+            Delivery,
+            ("state", "claims", "claim_token", "claimed_at", "updated_at"),
+            [(row.id, Delivery.State.SENDING.value, row.claims, turn.token, moment, moment) for row in owed],
+            guard=f"{Delivery._meta.db_table}.state IN ('queued', 'waiting')",
+        )
     return owed
 
 

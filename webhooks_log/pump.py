@@ -57,7 +57,8 @@ class Pump:
     def _turn(self) -> None:
         self._collect(self._patience())
         self._flush()
-        if time.monotonic() - self.looked_at > (LOOK_SECONDS if self._is_idle() else BUSY_LOOK_SECONDS):
+        is_busy = time.monotonic() - self.busy_at < LOOK_SECONDS
+        if time.monotonic() - self.looked_at > (BUSY_LOOK_SECONDS if is_busy else LOOK_SECONDS):
             self._look()
         self._top_up()
         self._feed()

@@ -15,7 +15,7 @@ from typing import Any
 
 SHARE = 0.97
 EVEN_SHARE = 0.962  # of a second's limit: what even spacing aims at, so that jitter stays below the limit itself
-BUNCH = 6  # calls that may go at once before spacing begins
+BUNCH = 34  # calls that may go at once before spacing begins: a tenth of a second of catching up
 MOMENT = 0.001  # the shortest wait: below it floating point may stand still
 SLOTS = 200  # how finely a window is counted: a slot is this share of it
 
@@ -119,6 +119,7 @@ class Budget:
     def __init__(self, state: dict[str, Any] | None = None, *, now: float, enabled: bool = True) -> None:
         self.enabled = enabled
         self._families: dict[str, FamilyBudget] = {}
+        self._learnt: dict[str, str] = {}  # the last header of each family, which is nearly always the next one's
         for family, saved in (state or {}).items():
             self._families[family] = _restored(saved, now)
 
@@ -138,6 +139,9 @@ class Budget:
 
     def learn(self, family: str, header: str) -> None:
         """Follow the limits that an answer names."""
+        if header == self._learnt.get(family, ""):
+            return
+        self._learnt[family] = header
         budget = self._family(family)
         for seconds, limit in parse_limits(header).items():
             if seconds in budget.windows:

@@ -4,7 +4,7 @@ The client makes Exchanges, `webhooks_log.verdicts` judges them, the Webhooks ta
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -48,11 +48,17 @@ class Exchange:
     response_headers: Headers = ()
     answer: bytes = b""
     silence: Silence | None = None
+    _named: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named: dict[str, str] = {}
+        for name, value in self.response_headers:
+            named.setdefault(name.lower(), value)
+        object.__setattr__(self, "_named", named)
 
     def header(self, name: str) -> str:
         """The first response header of that name, whatever its case; "" if there is none."""
-        wanted = name.lower()
-        return _clean(next((value for key, value in self.response_headers if key.lower() == wanted), ""))
+        return _clean(self._named.get(name.lower(), ""))
 
     @property
     def is_html(self) -> bool:
