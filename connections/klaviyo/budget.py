@@ -188,7 +188,8 @@ def smaller(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spent(saved: dict[str, Any]) -> float:
-    return sum(float(calls) / float(window["limit"]) for window in saved["windows"].values() for _, calls in window["slots"])
+    windows = saved["windows"].values()
+    return sum(float(calls) / float(window["limit"]) for window in windows for _, calls in window["slots"])
 
 
 def _saved(budget: FamilyBudget, now: float) -> dict[str, Any]:

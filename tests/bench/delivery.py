@@ -1,8 +1,8 @@
 """`make bench-delivery`: the delivery engine against floors taken in the same run, on a private PostgreSQL.
 
-Prints one table of ratios; the last line sums up, and the exit status is 1 where an aim is missed. BENCH_SECONDS (default
-60) sets how long the long measures take. Each measure runs in a process of its own, so that its processor time and
-memory are its own; PostgreSQL's processor time is counted with ours.
+Prints one table of ratios; the last line sums up, and the exit status is 1 where an aim is missed. BENCH_SECONDS
+(default 60) sets how long the long measures take. Each measure runs in a process of its own, so that its processor time
+and memory are its own; PostgreSQL's processor time is counted with ours.
 """
 
 import json
@@ -71,10 +71,8 @@ class Bench:
         self.made += rows
 
     def pump(self, threads: int, seconds: float, **environ: str) -> dict[str, Any]:
-        return self.child(
-            "pump", seconds=seconds,
-            environ={"LANE_THREADS": str(threads), "LANE_BULK_ABOVE": "100000000", "BUDGET_ENABLED": "false", **environ},
-        )  # fmt: skip
+        alone = {"LANE_THREADS": str(threads), "LANE_BULK_ABOVE": "100000000", "BUDGET_ENABLED": "false"}
+        return self.child("pump", seconds=seconds, environ=alone | environ)
 
     def database_seconds(self) -> float:
         """Processor seconds of PostgreSQL so far, ended back ends included."""

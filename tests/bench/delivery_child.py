@@ -1,4 +1,4 @@
-"""One measured process of the delivery benchmark: fills a database, runs a pump, or runs the bare loop it is held against.
+"""One measured process of the delivery benchmark: fills a database, runs a pump, or the bare loop it is held against.
 
 Started by `tests.bench.delivery` with the environment it should have; prints one JSON object.
 """
@@ -62,8 +62,8 @@ def message(number: int) -> bytes:
             "Items": [ITEM] * 5,
             "BillingAddress": ADDRESS,
             "ShippingAddress": ADDRESS,
-        },  # fmt: skip
-    )
+        },
+    )  # fmt: skip
     return render(content, ProfileContent(email=f"p{number}@klaviyo-demo.com", first_name="Sarah"), backfill=False).body
 
 
