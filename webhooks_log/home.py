@@ -18,6 +18,7 @@ from webhooks_log.chart import draw
 from webhooks_log.first_run import merchants_with_steps
 from webhooks_log.moments import span as length
 from webhooks_log.moments import zone_of
+from webhooks_log.selection import PROFILE_ONLY
 
 SILENT_AFTER = timedelta(hours=24)
 
@@ -60,12 +61,12 @@ def _stats(merchants: list, since: Any, slug: str, now: Any) -> list[dict[str, A
     late = (now - oldest.next_attempt_at).total_seconds() if oldest else 0
     silence = now - last.received_at if last else None
     return [
-        _tile("Received from Vrio", count.get("received", 0), slug, since),
+        _tile("Received from Vrio", count.get("received", 0), slug) | {"link": _events(slug)},
         _tile("Accepted by Klaviyo", count.get("delivered", 0), slug, since, state="delivered"),
         _tile("Waiting now", _capped(waiting), slug, state="waiting", tone="warn" if waiting else ""),
         _tile("Failed", count.get("failed", 0), slug, since, state="failed", tone="bad" if count.get("failed") else ""),
         _tile("Skipped", count.get("skipped", 0), slug, since, state="skipped"),
-        _tile("Phone numbers dropped", count.get("phone_dropped", 0), slug, since, phone_dropped="1"),
+        _tile("Phone numbers dropped", count.get("phone_dropped", 0), slug, since, phone="dropped"),
         {
             "label": "Oldest overdue message",
             "number": length(late) if oldest else "none",
@@ -75,7 +76,7 @@ def _stats(merchants: list, since: Any, slug: str, now: Any) -> list[dict[str, A
         {
             "label": "Last event from Vrio",
             "number": f"{length(silence.total_seconds())} ago" if silence is not None else "never",
-            "link": _list(slug, event=last.pk) if last else "",
+            "link": reverse("admin:event", args=(last.pk,)) if last else "",
             "tone": "warn" if silence is not None and silence > SILENT_AFTER else "",
         },
     ]
@@ -90,13 +91,17 @@ def _tile(label: str, number: Any, slug: str, since: Any = None, *, tone: str = 
 def _lines(merchants: list, since: Any, slug: str) -> list[dict[str, Any]]:
     lines = figures.by_connection_and_metric(merchants, since)[:40]
     for line in lines:
-        line["link"] = _list(slug, connection=line["connection_id"], metric=line["metric"])
+        line["link"] = _list(slug, connection=line["connection_id"], metric=line["metric"] or PROFILE_ONLY)
     return lines
 
 
 def _list(slug: str, **selection: Any) -> str:
     query = {"merchant": slug, **selection} if slug else selection
     return f"{reverse('admin:webhooks')}?{urlencode(query)}"
+
+
+def _events(slug: str) -> str:
+    return f"{reverse('admin:events')}?{urlencode({'merchant': slug})}" if slug else reverse("admin:events")
 
 
 def _capped(number: int) -> str:

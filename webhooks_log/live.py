@@ -42,6 +42,7 @@ def webhooks_live(request: HttpRequest) -> HttpResponse:
         gone=gone,
         has_several_merchants=len(eyes.merchants) > 1,
         shows_customer=not selection.customer,
+        may_send_many=all(eyes.may_send_again(pk) for pk in eyes.merchants),
     )
     answer["X-Since"] = (now - OVERLAP).isoformat()
     return answer

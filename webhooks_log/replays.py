@@ -31,6 +31,9 @@ def replay_plan(request: HttpRequest) -> HttpResponse:
     """GET counts and shows what the address's selection would do; POST starts it."""
     eyes = narrowed(request)
     selection = _selection(request, eyes)
+    if request.GET.get("picked") and not selection.ids:
+        messages.info(request, "Pick the rows to send again first.")
+        return redirect(f"{reverse('admin:webhooks')}?{selection.as_query()}")
     choices = _choices(request)
     if request.method == "POST" and request.POST.get("go"):
         return _start(request, selection, choices)
