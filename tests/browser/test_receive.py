@@ -25,7 +25,7 @@ def test_an_owner_makes_a_secret_address_and_copies_it_once(page, log_in):
     assert page.evaluate("navigator.clipboard.readText()") == address
     page.goto("/app/receive/")
     expect(page.get_by_text(address)).to_have_count(0)
-    expect(page.get_by_role("cell", name="Four fields of v1")).to_be_visible()
+    expect(page.get_by_role("button", name="Rotate Four fields of v1")).to_be_visible()
 
 
 def test_the_interface_is_readable_under_our_own_content_policy(page, live_server):
