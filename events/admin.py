@@ -10,7 +10,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from connections import audit
 from connections.admin_base import MerchantFilter, TenantAdmin
-from connections.tenancy import merchants_where
+from connections.tenancy import merchants_where, places_of
 from events import product_import
 from events.models import Product
 
@@ -37,7 +37,7 @@ class ProductAdmin(TenantAdmin):
     """A person's words win over what events say."""
 
     form = ProductForm
-    list_display = ("shown_name", "sku", "offer_id", "item_id", "category_list", "is_edited", "merchant")
+    list_display = ("shown_name", "sku", "offer_id", "item_id", "category_list", "known_from", "merchant")
     list_display_links = ("shown_name",)
     list_filter = (MerchantFilter, "is_edited")
     list_select_related = ("merchant",)
@@ -50,6 +50,10 @@ class ProductAdmin(TenantAdmin):
     def get_urls(self) -> list[URLPattern]:
         importing = self.admin_site.admin_view(product_import.import_products)
         return [path("import/", importing, name="product_import"), *super().get_urls()]
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        has_several = request.user.is_superuser or len(places_of(request.user)) > 1
+        return self.list_display if has_several else self.list_display[:-1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Product | None = None) -> tuple[str, ...]:
         return ("merchant", "offer_id", "item_id") if obj else ()
@@ -69,6 +73,10 @@ class ProductAdmin(TenantAdmin):
     @admin.display(description="product")
     def shown_name(self, obj: Product) -> str:
         return str(obj)
+
+    @admin.display(description="known from")
+    def known_from(self, obj: Product) -> str:
+        return "your shop" if obj.is_edited else "Vrio's events"
 
     @admin.display(description="categories")
     def category_list(self, obj: Product) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from webhooks_log.figures import Column, Span
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 860, 220, 44, 24
+WIDTH, HEIGHT, LEFT, BOTTOM = 860, 240, 60, 34
 PARTS = ("delivered", "skipped", "failed")
 FORMATS = {"hour": "%H:%M", "day": "%b %-d", "month": "%b %Y"}
 
