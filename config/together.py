@@ -3,6 +3,7 @@
 Beside the corridor. What runs stands in the Procfile; a process that is killed comes back, one that ends ends all.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,7 @@ from honcho.process import Popen, Process
 START_PATIENCE_SECONDS = 60.0
 STOP_PATIENCE_SECONDS = 20  # a worker finishes its calls on the wire first
 DEMO_DAY_SECONDS = 10.0  # what it does later is done in the background
+PR_SET_CHILD_SUBREAPER = 36
 RESTART_SECONDS = 1.0
 STOPPED_BY_HAND = (130, 143)
 
@@ -114,6 +116,7 @@ class Kept(Process):  # type: ignore[misc]  # honcho is not typed
         if ignore_signals:  # the terminal's Ctrl-C is the supervisor's; a handler, unlike SIG_IGN, is not inherited
             signal.signal(signal.SIGINT, lambda *_: None)
             signal.signal(signal.SIGTERM, lambda *_: None)
+        adopt_orphans()
         status = self.run_once()
         while status < 0 and not self.is_stopping.wait(RESTART_SECONDS):
             self._send_message(f"it was killed by signal {-status} and is started again\n")
@@ -128,6 +131,7 @@ class Kept(Process):  # type: ignore[misc]  # honcho is not typed
         output.start()
         status = self.wait_for(child)
         end_group(child.pid, signal.SIGKILL)  # children that outlived it, such as a web server's
+        end_children()  # and those in groups of their own, such as the queue's
         output.join(1.0)
         return status
 
@@ -151,3 +155,18 @@ class Kept(Process):  # type: ignore[misc]  # honcho is not typed
 def end_group(group: int, how: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, how)
+
+
+def adopt_orphans() -> None:
+    """Whatever loses its parent below this process becomes its child (Linux; elsewhere the next worker ends them)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_children() -> None:
+    """Nothing of a process that ended lives on, and its children's children come next."""
+    while pids := [int(pid) for told in Path("/proc/self/task").glob("*/children") for pid in told.read_text().split()]:
+        for pid in pids:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)

@@ -21,6 +21,8 @@ from tests.servers import free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_IN_A_CLONE = (".git", ".venv", ".env", "*.sqlite3*", "__pycache__", ".*_cache", "staticfiles", "tests")
 PATIENCE_SECONDS = 90
+# What a killed worker held is free again soon.
+SHORT_LEASES = {"LANE_LEASE_SECONDS": "4", "DISPATCH_LEASE_SECONDS": "4", "KLAVIYO_TOTAL_SECONDS": "3"}
 
 
 def test_a_port_in_use_is_one_clear_line() -> None:
@@ -56,7 +58,7 @@ class House:
 
     def start(self) -> None:
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        environ |= {"PORT": str(self.web), "SANDBOX_PORT": str(self.sandbox)}
+        environ |= {"PORT": str(self.web), "SANDBOX_PORT": str(self.sandbox)} | SHORT_LEASES
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "config.up"], cwd=self.folder, env=environ, stdout=log, stderr=log
@@ -72,9 +74,13 @@ class House:
         return said
 
     def kill(self, words: str) -> None:
-        """End one of its processes the hard way, by what stands in its command line."""
+        """End one of its processes the hard way, by what stands in its command line; its own children must follow."""
         family = psutil.Process(self.process.pid).children(recursive=True)
-        next(each for each in family if words in " ".join(each.cmdline())).kill()
+        victim = next(each for each in family if words in " ".join(each.cmdline()))
+        orphans = victim.children(recursive=True)
+        victim.kill()
+        _, alive = psutil.wait_procs(orphans, timeout=10)
+        assert alive == []
 
     def stop(self) -> int:
         """The exit status of Ctrl-C; AssertionError if anything it started lives on."""
