@@ -28,7 +28,8 @@ SETTLED_BY_OTHERS = ("already_told", "carried")  # another row has said it
 MAYBE_RECEIVED = Q(status=None) | Q(status__lt=300)  # accepted, or nobody knows
 RELATED = ("event", "merchant", "connection", "customer", "body")
 WRITTEN = (
-    "account", "path", "body", "email", "notes", "state", "reason", "detail", "rank", "next_attempt_at", "tries",
+    "account", "campaign_id",
+    "path", "body", "email", "notes", "state", "reason", "detail", "rank", "next_attempt_at", "tries",
     "claims", "claim_token", "phone_dropped_at", "backfill", "identity_only", "replay", "settled_at", "updated_at",
 )  # fmt: skip
 
@@ -137,6 +138,7 @@ def translate_anew(rows: list[Delivery], wish: Wish, *, now: datetime) -> dict[i
     mirror = Mirror(merchant, told.values(), now=now, locks=False)
     erased = suppressions(merchant, [Told(*pair) for pair in told.values()])
     outbox = Outbox(merchant, gatekeepers(merchant, erased), now=now, pause=timedelta())
+    outbox.expect(mirror.people())
     kept = keeps_address(rows)
     refused, owed = {}, []
     for row in rows:
@@ -168,6 +170,7 @@ def said_anew(
     if judged.state != State.QUEUED:
         return judged.detail or sentence(judged.reason)
     row.path, row.email, row.notes, row.phone_dropped_at = judged.path, judged.email, judged.notes, None
+    row.campaign_id = judged.campaign_id
     return Owed(row, body=entry.body)
 
 

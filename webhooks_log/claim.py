@@ -32,6 +32,7 @@ class Owed:
     connection_id: int
     customer_id: int | None
     metric: str
+    campaign_id: str
     path: str
     family: str
     body_id: int
@@ -51,7 +52,8 @@ class Owed:
 
 
 COLUMNS = (
-    "id", "merchant_id", "connection_id", "customer_id", "metric", "path", "body_id", "body__content", "body__codec",
+    "id", "merchant_id", "connection_id", "customer_id", "metric", "campaign_id",
+    "path", "body_id", "body__content", "body__codec",
     "rank", "tries", "claims", "attempt_count", "phone_dropped_at", "happened_at", "created_at",
 )  # fmt: skip
 
@@ -163,10 +165,11 @@ def due_accounts(now: datetime, *, mine: list[int], limit: int) -> list[int]:
 
 
 def _owed(*row: Any) -> Owed:
-    (pk, merchant, of_connection, customer, metric, path, body_id, content, codec, *rest) = row
+    (pk, merchant, of_connection, customer, metric, campaign, path, body_id, content, codec, *rest) = row
     rank, tries, claims, attempts, phone_dropped_at, happened_at, created_at = rest
     return Owed(
-        id=pk, merchant_id=merchant, connection_id=of_connection, customer_id=customer, metric=metric, path=path,
+        id=pk, merchant_id=merchant, connection_id=of_connection, customer_id=customer, metric=metric,
+        campaign_id=campaign, path=path,
         family=family_of(path), body_id=body_id, body=unpack(content, codec), rank=rank, tries=tries,
         claims=claims + 1, attempts=attempts, phone_dropped_at=phone_dropped_at, happened_at=happened_at,
         created_at=created_at,

@@ -4,6 +4,7 @@ Dispatch judges an event when it arrives; a switch may be turned, a key refused 
 What is then due is parked: WAITING with its reason and no date, until the clock finds the gate open again.
 """
 
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -12,12 +13,17 @@ from django.utils import timezone
 from connections.klaviyo.budget import family_of
 from connections.models import Connection
 from connections.turns import Turn
+from events.models import Customer, Suppression
+from webhooks_log.claim import Owed
 from webhooks_log.models import Delivery
+from webhooks_log.reasons import sentence
 from webhooks_log.verdicts import Verdict
 
 BLOCK = 1000
+TEST_METRIC = "Viaduct Test"  # belongs to no campaign
 OFF, REFUSED, NO_SCOPE, ARCHIVED = "connection_off", "key_refused", "scope_missing", "archived"
 PARKED = (OFF, REFUSED, NO_SCOPE)
+ERASED, EXCLUDED, UNPLACED = "erased", "campaign_excluded", "campaign_unknown"
 
 SENDING = Q(is_active=True, push_events=True, archived_at=None)
 FREE = Q(held_at=None, sealed_key__isnull=False)
@@ -25,7 +31,7 @@ FREE = Q(held_at=None, sealed_key__isnull=False)
 
 def open_connections(account_id: int) -> QuerySet[Connection]:
     """The connections of a lane that may send now; an endpoint family may still be held."""
-    return Connection.objects.filter(SENDING & FREE, account_id=account_id)
+    return Connection.objects.filter(SENDING & FREE, account_id=account_id).prefetch_related("campaigns")
 
 
 def park(account_id: int) -> int:
@@ -74,11 +80,44 @@ def hold_family(pk: int, family: str, detail: str, *, now: datetime) -> None:
     )
 
 
-def hold_rows(turn: Turn, ids: list[int], *, now: datetime) -> None:
-    """Park claimed rows of a held family."""
+def against(row: Owed, held_families: Container[str], campaigns: Container[str], erased: Container[int]) -> str:
+    """Why a claimed row must not leave now, as a code; "" if it may. An empty campaign filter takes all."""
+    if row.customer_id in erased:
+        return ERASED
+    if row.family in held_families:
+        return NO_SCOPE
+    if not campaigns or row.campaign_id in campaigns or row.metric == TEST_METRIC:
+        return ""
+    if row.campaign_id:
+        return EXCLUDED
+    return UNPLACED if row.metric else ""
+
+
+def forgets(account_id: int) -> bool:
+    """Whether anybody was ever erased at the merchants of a lane."""
+    merchants = Connection.objects.filter(account_id=account_id).values("merchant_id")
+    return Suppression.objects.filter(merchant_id__in=merchants).exists()
+
+
+def erased_among(rows: Iterable[Owed]) -> set[int]:
+    """The erased customers of these rows."""
+    customers = {row.customer_id for row in rows}
+    return set(Customer.objects.filter(pk__in=customers, erased_at__isnull=False).values_list("pk", flat=True))
+
+
+def turn_away(turn: Turn, ids: list[int], reason: str, *, now: datetime) -> None:
+    """Claimed rows that must not leave: they wait for their gate, or are skipped for good."""
     claimed = Delivery.objects.filter(pk__in=ids, claim_token=turn.token, state=Delivery.State.SENDING)
+    waits = reason in (NO_SCOPE, UNPLACED)
     claimed.update(
-        state=Delivery.State.WAITING, reason=NO_SCOPE, next_attempt_at=None, claim_token=None, claims=0, updated_at=now
+        state=Delivery.State.WAITING if waits else Delivery.State.SKIPPED,
+        reason=reason,
+        detail=sentence(reason),
+        next_attempt_at=None,
+        settled_at=None if waits else now,
+        claim_token=None,
+        claims=0,
+        updated_at=now,
     )
 
 

@@ -37,11 +37,12 @@ SHORT_WAIT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A connection as a lane needs it: its key, and which endpoint families it may call."""
+    """A connection as a lane needs it: its key, which endpoint families it may not call, and its campaign filter."""
 
     pk: int
     authorization: str
     held_families: frozenset[str]
+    campaigns: frozenset[str]
 
 
 class Lane:
@@ -62,6 +63,7 @@ class Lane:
         self.claimed_at, self.has_more = 0.0, True
         self.doors: dict[int, Door] = {}
         self._doors_at = 0.0
+        self._forgets = False
         self._has_retries = True
         self._alone = False
         self.bulk = BulkSide(self)
@@ -276,11 +278,16 @@ class Lane:
             self.behind.pop(person, None)
 
     def _allowed(self, rows: list[Owed], now: datetime) -> list[Owed]:
-        """Rows whose endpoint family the key may call; the others are held."""
-        held = [row for row in rows if row.family in self.doors[row.connection_id].held_families]
-        if held:
-            gates.hold_rows(self.turn, [row.id for row in held], now=now)
-        return [row for row in rows if row.family not in self.doors[row.connection_id].held_families]
+        """Rows that no gate holds back now; the others wait for theirs, or are skipped."""
+        erased = gates.erased_among(rows) if rows and self._forgets else set[int]()
+        held: dict[str, list[int]] = {}
+        for row in rows:
+            door = self.doors[row.connection_id]
+            held.setdefault(gates.against(row, door.held_families, door.campaigns, erased), []).append(row.id)
+        allowed = set(held.pop("", ()))
+        for reason, ids in held.items():
+            gates.turn_away(self.turn, ids, reason, now=now)
+        return [row for row in rows if row.id in allowed]
 
     def _unblocked(self, rows: list[Owed], now: datetime) -> list[Owed]:
         """Rows that may go; the others wait behind an earlier message of their customer that is being retried."""
@@ -321,6 +328,7 @@ class Lane:
         if time.monotonic() - self._doors_at > CONNECTIONS_SECONDS:
             gates.park(self.pk)
             self.doors = {door.pk: door for door in map(_door, gates.open_connections(self.pk)) if door}
+            self._forgets = gates.forgets(self.pk)
             self._doors_at = time.monotonic()
 
     def _breaker_until(self, now: datetime) -> datetime:
@@ -358,4 +366,5 @@ def _door(connection: Connection) -> Door | None:
     except secrets.KeyLost as lost:
         gates.hold_key_lost(connection.pk, str(lost))
         return None
-    return Door(connection.pk, authorization, frozenset(connection.held_families))
+    campaigns = frozenset(campaign.vrio_id for campaign in connection.campaigns.all())
+    return Door(connection.pk, authorization, frozenset(connection.held_families), campaigns)

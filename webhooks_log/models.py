@@ -89,6 +89,7 @@ class Delivery(models.Model):
     )  # metric content fixed at arrival, while profile and body wait for the customer
     email = models.CharField(max_length=254, blank=True)  # the profile it was first addressed to
     order_id = models.CharField(max_length=50, blank=True)
+    campaign_id = models.CharField(max_length=50, blank=True, default="", db_default="")  # as known when it was judged
     notes = models.JSONField(default=list)  # what was left out or missing, in sentences
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
@@ -143,6 +144,12 @@ class Delivery(models.Model):
                 # Said with OR, not IN: only so SQLite sees that a query for one of them may use the index.
                 condition=Q(reason="customer_unknown") | Q(reason="campaign_unknown"),
                 name="waits_for_facts",
+            ),
+            models.Index("id", condition=Q(reason="profile_refresh"), name="owes_refresh"),
+            models.Index(
+                "replay",
+                condition=Q(replay__isnull=False) & Q(state__in=("queued", "sending", "waiting")),
+                name="open_of_replay",
             ),
             models.Index("merchant", "updated_at", name="delivery_by_change"),
             models.Index(F("merchant"), F("metric"), F("id").desc(), name="delivery_by_metric"),

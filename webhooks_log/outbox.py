@@ -25,6 +25,7 @@ Key = tuple[int, str, str]  # connection, metric, unique id
 
 SKIPPED_ROWS = Q(state=SKIPPED)
 WRITTEN = (
+    "campaign_id",
     "path",
     "body",
     "email",
@@ -114,6 +115,7 @@ class Outbox:
     ) -> None:
         """Judge a row and, if it may go, give it its path, bytes, address and notes."""
         row = owed.row
+        row.campaign_id = known.campaign_id[:50]
         profile, notes = self.profile(row.account_id, facts, known)
         judgement = keeper.judge(source_id, facts, known, message, profile.email)
         if judgement.state == QUEUED:
