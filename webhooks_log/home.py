@@ -76,7 +76,7 @@ def _stats(merchants: list, since: Any, slug: str, now: Any) -> list[dict[str, A
         {
             "label": "Last event from Vrio",
             "number": f"{length(silence.total_seconds())} ago" if silence is not None else "never",
-            "link": reverse("admin:event", args=(last.pk,)) if last else "",
+            "link": _list(slug, event=last.pk) if last else "",
             "tone": "warn" if silence is not None and silence > SILENT_AFTER else "",
         },
     ]

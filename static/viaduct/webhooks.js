@@ -132,7 +132,10 @@
     for (const row of came.content.querySelectorAll("details[data-id]")) mergeRow(list, place, row);
     if (place.firstElementChild) list.querySelector("[data-empty]")?.remove();
     const closed = [...place.querySelectorAll(":scope > details:not([open])")];
-    for (const row of closed.slice(MOST_ROWS)) row.remove();
+    for (const row of closed.slice(MOST_ROWS)) {
+      pickOf(row)?.remove();
+      row.remove();
+    }
   }
 
   function mergeRow(list, place, row) {
@@ -141,8 +144,17 @@
     const id = Number(row.dataset.id);
     const next = [...place.querySelectorAll(":scope > details")].find((other) => Number(other.dataset.id) < id);
     if (!next && list.dataset.hasOlder !== undefined && place.firstElementChild) return;
+    const pick = pickOf(row);
+    const where = (next && pickOf(next)) ?? next ?? null;
     row.classList.add("is-new");
-    place.insertBefore(row, next ?? null);
+    if (pick) place.insertBefore(pick, where);
+    place.insertBefore(row, where);
+  }
+
+  // The box to pick a row stands before it, since nothing that acts may stand inside a summary.
+  function pickOf(row) {
+    const before = row.previousElementSibling;
+    return before?.matches(".vd-pick") ? before : null;
   }
 
   function renew(shown, row) {
