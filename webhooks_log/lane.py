@@ -18,7 +18,7 @@ from connections import secrets, turns
 from connections.klaviyo.budget import Budget
 from connections.klaviyo.exchange import Exchange
 from connections.models import Connection, KlaviyoAccount
-from webhooks_log import claim, gates, ladder
+from webhooks_log import claim, gates, ladder, refused_phones
 from webhooks_log.breaker import Breaker
 from webhooks_log.bulk import BulkSide
 from webhooks_log.claim import Owed
@@ -58,7 +58,8 @@ class Lane:
         self.block = Block()
         self.in_flight = 0
         self.lost = False
-        self.throttled_until: datetime | None = None
+        self.throttled_until: datetime | None = account.throttled_until
+        self.yields = False  # it hands out nothing more, so that it can be given back
         self.taken_at = self.flushed_at = self.busy_at = time.monotonic()
         self.claimed_at, self.has_more = 0.0, True
         self.doors: dict[int, Door] = {}
@@ -76,11 +77,12 @@ class Lane:
         """Claim the next block; returns how many rows it brought."""
         self.claimed_at = time.monotonic()
         self.has_more = False
-        if self.lost or self.is_paused(now=now):
+        if self.lost or self.yields or self.is_paused(now=now):
             return 0
         self._look_at_connections()
         limit = self.bulk.claim_size(settings.LANE_BLOCK if self.breaker.is_closed else 1, now=now)
-        rows = claim.claim(self.turn, list(self.doors), limit, now=now) if self.doors else []
+        doors = list(self.doors)
+        rows = claim.claim(self.turn, doors, limit, now=now, is_empty=self._holds_nothing) if doors else []
         for row in self._unblocked(self._allowed(rows, now), now):
             self._queue(row)
         if rows:
@@ -96,7 +98,7 @@ class Lane:
     def next_call(self, *, now: datetime) -> Owed | Job | None:
         """The next row, or bulk job of rows, that may go on the wire now; None when there is none, or the budget says
         wait."""
-        if self.lost or self.is_paused(now=now) or self._alone:
+        if self.lost or self.yields or self.is_paused(now=now) or self._alone:
             return None
         # Twice interrupted: alone, so that whoever kills workers is known.
         goes_alone = bool(self.ready) and self.ready[0].claims >= claim.MOST_CLAIMS
@@ -129,7 +131,11 @@ class Lane:
 
     @property
     def is_idle(self) -> bool:
-        return not self.ready and not self.in_flight and not self.block and not self.bulk.again
+        return self._holds_nothing and not self.block
+
+    @property
+    def _holds_nothing(self) -> bool:
+        return not self.ready and not self.in_flight and not self.bulk.again
 
     # ── What came of it ──────────────────────────────────────────────────────────────────────────────────────────────
     def answered(self, row: Owed | Job, outcome: Outcome | None, *, now: datetime) -> None:
@@ -192,6 +198,8 @@ class Lane:
 
     def _now_without_phone(self, row: Owed, outcome: Outcome, now: datetime) -> None:
         stripped = outcome.stripped
+        if outcome.verdict.name == "phone_refused":
+            refused_phones.remember(self.turn.pk, row.body, now=now)
         if row.phone_dropped_at or stripped == row.body:
             row.claims = 0
             self._settle(
