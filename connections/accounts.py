@@ -6,6 +6,7 @@ Between the doctor and the lanes: a lane is an account, and two keys of one acco
 from django.db import transaction
 from django.db.models import ProtectedError
 
+from connections.klaviyo.budget import smaller
 from connections.models import Connection, KlaviyoAccount
 
 
@@ -40,6 +41,8 @@ def move(connection: Connection, cid: str) -> KlaviyoAccount:
 
 
 def _join(connection: Connection, provisional: KlaviyoAccount, known: KlaviyoAccount) -> None:
+    known.budget = smaller(provisional.budget, known.budget)
+    known.save(update_fields=("budget",))
     Connection.objects.filter(account=provisional).update(account=known)
     connection.refresh_from_db(fields=("account",))
     try:

@@ -4,6 +4,7 @@ Beside the lanes: nothing leaves for an account before the doctor has learnt whi
 of single calls; it changes nothing at Klaviyo.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,12 +14,14 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.debug import sensitive_variables
 from django_q.tasks import async_task
+from redis.exceptions import RedisError
 
 from connections import secrets
 from connections.accounts import recognise
 from connections.diagnosis import Diagnosis, diagnose
 from connections.models import Connection
 from connections.probes import PROBES, Finding, ask
+from connections.spending import spending
 
 State = Connection.State
 EVERY = timedelta(hours=1)
@@ -55,7 +58,8 @@ def check(connection: Connection, *, now: datetime | None = None) -> Result:
         diagnosis = diagnose(findings, key_is_lost=findings is None)
         result = _told(connection, diagnosis, findings or [], now)
         _remember(connection, result, diagnosis)
-    async_task(AFTER_CHECK, connection.pk)
+    with suppress(RedisError):  # a queue that is away loses nothing: the next check rings again
+        async_task(AFTER_CHECK, connection.pk)
     return result
 
 
@@ -86,7 +90,8 @@ def _ask(connection: Connection) -> list[Finding] | None:
         authorization = secrets.authorization(connection.sealed_key)
     except secrets.KeyLost:
         return None
-    return ask(PROBES, authorization)
+    with spending(connection.account_id, "doctor") as spend:
+        return ask(PROBES, authorization, spend)
 
 
 def _told(connection: Connection, diagnosis: Diagnosis, findings: list[Finding], now: datetime) -> Result:

@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from connections.klaviyo.budget import EVENTS, PROFILES
 from connections.klaviyo.client import Client
 from connections.klaviyo.exchange import Exchange
+from connections.spending import Spend
 
 SECONDS = 10.0  # a person waits for the answer
 
@@ -78,13 +79,16 @@ _DECISIVE = (Outcome.REFUSED, Outcome.SILENT, Outcome.EDGE)
 
 
 @sensitive_variables()
-def ask(probes: Sequence[Probe], authorization: str) -> list[Finding]:
-    """Make the calls one after the other. An answer that settles the matter leaves the rest unasked."""
+def ask(probes: Sequence[Probe], authorization: str, spend: Spend) -> list[Finding]:
+    """Make the calls one after the other, each spent first; an answer that settles the matter leaves the rest unasked."""
     client, findings = Client(), []
     try:
         for probe in probes:
             if findings and findings[-1].outcome in (*_DECISIVE, Outcome.NOT_ASKED):
                 findings.append(_finding(probe, Outcome.NOT_ASKED))
+                continue
+            if not spend(probe.path):
+                findings.append(_finding(probe, Outcome.BUSY))
                 continue
             body = b"{}" if probe.method == "POST" else b""
             findings.append(_read(probe, client.call_within(SECONDS, probe.method, probe.path, authorization, body)))

@@ -68,7 +68,7 @@ def _bar(column: Column, x: float, step: float, top: int, span: Span, is_labelle
 
 
 def _y(value: float, top: int) -> float:
-    return round(HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - 12), 1)
+    return round(HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - 24), 1)
 
 
 def _round_up(value: int) -> int:

@@ -4,6 +4,7 @@ From the connection's page. Klaviyo records such events with their own dates and
 connection was told already is not told again, because a Delivery is unique.
 """
 
+from contextlib import suppress
 from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
+from redis.exceptions import RedisError
 
 from connections import audit, turns
 from connections.models import Connection
@@ -73,7 +75,8 @@ def send_again(connection: Connection, rows: QuerySet[Event]) -> int:
     with transaction.atomic():
         count = rows.update(state=Event.State.RECEIVED, backfill=True, reason="", detail="", dispatched_at=None)
         inbox = Inbox.objects.get_or_create(merchant=connection.merchant)[0]
-    turns.ring(Inbox, inbox.pk, DISPATCH)
+    with suppress(RedisError):  # the clock finds the work in any case
+        turns.ring(Inbox, inbox.pk, DISPATCH)
     return count
 
 

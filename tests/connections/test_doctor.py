@@ -1,10 +1,12 @@
 """The doctor against the Klaviyo twin: what it says for every kind of key, account and answer."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from connections import doctor, secrets
+from connections import doctor, secrets, turns
+from connections.klaviyo.budget import Budget
 from connections.klaviyo.sandbox.accounts import DOCUMENTED_SCOPES_KEY, FULL_KEY, NO_EVENTS_KEY, REVOKED_KEY
 from connections.models import Connection, KlaviyoAccount
 from tests.webhooks_log.shop import connection, merchant
@@ -164,3 +166,19 @@ def test_what_is_due_is_asked_for_once():
     connection(merchant(), check_due_at=NOW, is_active=False)
     assert doctor.recheck_due(NOW) == 1
     assert doctor.recheck_due(NOW) == 0
+
+
+def test_the_calls_are_counted_in_the_accounts_budget(twin):
+    one = with_key(FULL_KEY)
+    doctor.check(one)
+    one.account.refresh_from_db()
+    used = Budget(one.account.budget, now=time.time()).used("events", time.time())
+    assert used[60] == (2, 3500)
+    assert one.account.leased_until is None
+
+
+def test_a_lane_that_is_sending_keeps_its_lease(twin):
+    one = with_key(FULL_KEY)
+    turn = turns.take(KlaviyoAccount, one.account_id, holder="lane", seconds=60)
+    assert doctor.check(one).state == State.CONNECTED
+    assert turns.renew(turn, seconds=60)
