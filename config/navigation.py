@@ -28,6 +28,7 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
             _item("Webhooks", "swap_horiz", "webhooks"),
             _item("Events from Vrio", "inbox", "events"),
             _item("Customers", "group", "customers"),
+            _item("Alerts", "notifications", "alerts"),
             _item("Products", "inventory_2", "events_product_changelist"),
         ),
         _group("Settings", *_settings(request)),

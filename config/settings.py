@@ -121,12 +121,12 @@ FINGERPRINT_KEY = secret("FINGERPRINT_KEY", in_debug="debug-only-" + "f" * 50)  
 KLAVIYO_BASE_URL = env.str("KLAVIYO_BASE_URL", default="https://a.klaviyo.com").rstrip("/")
 KLAVIYO_REVISION = env.str("KLAVIYO_REVISION", default="2026-10-15")
 KLAVIYO_CONNECT_SECONDS = env.float("KLAVIYO_CONNECT_SECONDS", default=5.0)
-KLAVIYO_TOTAL_SECONDS = env.float("KLAVIYO_TOTAL_SECONDS", default=30.0)
+KLAVIYO_TOTAL_SECONDS = env.float("KLAVIYO_TOTAL_SECONDS", default=20.0)
 
 # ── Lanes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 LANE_THREADS = env.int("LANE_THREADS", default=64)
 LANE_BLOCK = env.int("LANE_BLOCK", default=100)
-LANE_LEASE_SECONDS = env.float("LANE_LEASE_SECONDS", default=60.0)
+LANE_LEASE_SECONDS = env.float("LANE_LEASE_SECONDS", default=30.0)
 LANE_SLICE_SECONDS = env.float("LANE_SLICE_SECONDS", default=2.0)
 LANE_BULK_ABOVE = env.int("LANE_BULK_ABOVE", default=5000)
 LANE_ORDER_PATIENCE_SECONDS = env.float("LANE_ORDER_PATIENCE_SECONDS", default=3600.0)
@@ -139,7 +139,7 @@ BACKFILL_AFTER_HOURS = env.float("BACKFILL_AFTER_HOURS", default=24.0)
 
 # ── Dispatch ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 DISPATCH_BATCH = env.int("DISPATCH_BATCH", default=200)
-DISPATCH_LEASE_SECONDS = env.float("DISPATCH_LEASE_SECONDS", default=60.0)
+DISPATCH_LEASE_SECONDS = env.float("DISPATCH_LEASE_SECONDS", default=30.0)
 CUSTOMER_WAIT_HOURS = env.float("CUSTOMER_WAIT_HOURS", default=72.0)
 PROFILE_WAIT_SECONDS = env.float("PROFILE_WAIT_SECONDS", default=5.0)
 TEST_LINK_DAYS = env.float("TEST_LINK_DAYS", default=7.0)
@@ -230,6 +230,7 @@ AXES_ENABLE_ADMIN = False
 # ── Mail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Viaduct <viaduct@localhost>")
 
 # ── Protection ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,6 @@ In the shell. A secret is shown once, in the answer to the very request that mad
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -19,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from connections import audit, keys
+from connections import audit, keys, links
 from connections.models import ApiKey, Merchant, Source
 from connections.page import page
 from connections.tenancy import chosen_merchants, may, own
@@ -175,7 +174,7 @@ def _sources(merchant: Merchant) -> QuerySet[Source]:
 
 
 def _address() -> str:
-    return f"{settings.PUBLIC_URL}/api/v1/"
+    return links.public("/api/v1/")
 
 
 @sensitive_variables()

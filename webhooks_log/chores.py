@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from webhooks_log import erasure, tally
+from webhooks_log import alerts, erasure, notices, tally
 from webhooks_log import purge as purging
 from webhooks_log.models import Heartbeat
 
@@ -29,7 +29,12 @@ class Chore:
 
 
 PURGE = Chore("purge", timedelta(hours=1))
-CHORES = (PURGE, Chore("erase", timedelta(seconds=10)), Chore("count", timedelta(seconds=15)))
+CHORES = (
+    PURGE,
+    Chore("erase", timedelta(seconds=10)),
+    Chore("count", timedelta(seconds=15)),
+    Chore("tell", timedelta(seconds=20)),
+)
 SOON = timedelta(seconds=10)
 
 
@@ -61,3 +66,9 @@ def erase() -> None:
 def count() -> None:
     """Fold what is complete into the counters that Prometheus reads."""
     tally.fold()
+
+
+def tell() -> None:
+    """Look what is wrong, and send what is to be told about it."""
+    alerts.look()
+    notices.send_due()

@@ -377,3 +377,85 @@ class ErasureCall(models.Model):
 
     def __str__(self) -> str:
         return f"deletion {self.pk}"
+
+
+class Alert(models.Model):
+    """One thing that may be wrong, by kind and subject: whether it is now, since when, and what was told about it."""
+
+    kind = models.CharField(max_length=20)
+    subject = models.CharField(max_length=60)  # "connection:5", "merchant:2", "host:web-1"
+    merchant = models.ForeignKey(Merchant, models.CASCADE, null=True, related_name="alerts")  # null: for staff
+    name = models.CharField(max_length=200, blank=True)
+    is_on = models.BooleanField(default=False)
+    since = models.DateTimeField()  # when it last came on, or went
+    count = models.IntegerField(default=0)
+    sentence = models.TextField(blank=True)
+    told_on = models.BooleanField(default=False)  # what people believe
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("kind", "subject"), name="one_alert_per_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class AlertHook(models.Model):
+    """An address that takes notices as Slack does. The address is a secret: who knows it may post."""
+
+    merchant = models.ForeignKey(Merchant, models.CASCADE, null=True, related_name="alert_hooks")
+    name = models.CharField(max_length=60)
+    sealed_url = models.BinaryField()
+    host = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.host})"
+
+
+class AlertPreference(models.Model):
+    """What one person wants to hear of one merchant by mail; without a row, owners hear everything, others nothing."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    merchant = models.ForeignKey(Merchant, models.CASCADE, null=True, related_name="+")  # null: as staff
+    kinds = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=("user", "merchant"), condition=Q(merchant__isnull=False), name="one_wish_per_place"
+            ),
+            models.UniqueConstraint(fields=("user",), condition=Q(merchant=None), name="one_wish_as_staff"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} hears {len(self.kinds)} kinds"
+
+
+class Notice(models.Model):
+    """One message about an Alert to one person or hook: kept until it is sent, so that a mail server may be away."""
+
+    alert = models.ForeignKey(Alert, models.CASCADE, related_name="notices")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    hook = models.ForeignKey(AlertHook, models.CASCADE, null=True, related_name="+")
+    title = models.CharField(max_length=200)
+    text = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    tries = models.SmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now, null=True)  # null once sent, or given up
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="notice_goes_one_way",
+                condition=Q(user=None, hook__isnull=False) | Q(user__isnull=False, hook=None),
+            )
+        ]
+        indexes = [
+            models.Index("next_attempt_at", condition=Q(next_attempt_at__isnull=False), name="notice_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
