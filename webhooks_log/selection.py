@@ -175,7 +175,7 @@ def bound(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime | None
 
 
 def first_id_at(at: datetime) -> int:
-    """The smallest Delivery id created at or after a moment, by halving: some twenty look-ups by primary key."""
+    """An id below which no Delivery was created at or after a moment, by halving: some twenty look-ups by key."""
     rows = Delivery.objects.order_by("pk").values_list("pk", "created_at")
     ends = rows.first(), rows.last()
     if ends[0] is None or ends[1] is None:
