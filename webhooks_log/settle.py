@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from connections.turns import Turn, held
-from webhooks_log import attempt_log, blocks, counts
+from webhooks_log import attempt_log, blocks, counts, fresh_profile
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.job_parts import Part
@@ -84,7 +84,14 @@ def flush(turn: Turn, block: Block, *, now: datetime, lease_seconds: float, acco
             _write_settlements(turn, block.settlements, now)
             counts.add(_counted(block), now)
     attempt_log.note(block)
+    if kept:
+        fresh_profile.owe(_came_late(block.settlements), now=now)
     return bool(kept)
+
+
+def _came_late(settlements: list[Settlement]) -> list[int]:
+    """Accepted only after more than one call: a younger message may have overtaken these."""
+    return [one.row.id for one in settlements if one.state == Delivery.State.DELIVERED and one.row.attempts > 1]
 
 
 def drop_phone(turn: Turn, row: Owed, body: bytes, *, now: datetime) -> bool:
