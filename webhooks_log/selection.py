@@ -3,7 +3,7 @@
 Between the Webhooks tab and the table; every look-up here has an index of its own, and nothing is ever counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -32,6 +32,8 @@ SHOWN = (
     "reason", "detail", "next_attempt_at", "tries", "attempt_count", "http_status", "duration_ms", "phone_dropped_at",
     "happened_at", "created_at", "updated_at", "seen_at", "backfill",
 )  # fmt: skip
+NEAR = timedelta(hours=1)
+MOST_LOOKS = 60
 SLACK = timedelta(minutes=10)  # rows of one moment may have been committed out of the order of their ids
 
 
@@ -154,9 +156,9 @@ def _between(selection: Selection, viewer: Viewer | OneMerchant) -> Q:
     since, until = bound(selection.since, zone), bound(selection.until, zone, is_end=True)
     chosen = Q()
     if since:
-        chosen &= Q(created_at__gte=since, pk__gte=first_id_at(since - SLACK))
+        chosen &= Q(created_at__gte=since, pk__gte=id_before(since - SLACK))
     if until:
-        chosen &= Q(created_at__lt=until, pk__lt=first_id_at(until + SLACK))
+        chosen &= Q(created_at__lt=until, pk__lt=id_after(until + SLACK))
     return chosen
 
 
@@ -174,21 +176,42 @@ def bound(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime | None
     return at + timedelta(minutes=1) if is_end else at
 
 
-def first_id_at(at: datetime) -> int:
-    """An id below which no Delivery was created at or after a moment, by halving: some twenty look-ups by key."""
-    rows = Delivery.objects.order_by("pk").values_list("pk", "created_at")
-    ends = rows.first(), rows.last()
-    if ends[0] is None or ends[1] is None:
-        return 0
-    low, high = ends[0][0], ends[1][0] + 1
-    while low < high:
-        middle = (low + high) // 2
-        pk, created_at = rows.filter(pk__gte=middle).first() or (high, at)
-        if created_at < at:
-            low = pk + 1
-        else:
-            high = middle
+def id_before(at: datetime) -> int:
+    """An id that no Delivery created at or after the moment lies below; what it lets in is at most NEAR too old."""
+    low, _ = _bracket(at, lambda low, high: at - low <= NEAR)
     return low
+
+
+def id_after(at: datetime) -> int:
+    """An id above every Delivery created before the moment; what it lets in is at most NEAR too young."""
+    _, high = _bracket(at, lambda low, high: high - at <= NEAR)
+    return high
+
+
+def _bracket(at: datetime, is_near: Callable[[datetime, datetime], bool]) -> tuple[int, int]:
+    """Ids around a moment, closing in by guessing from the time and by halving in turn: a few look-ups by key."""
+    rows = Delivery.objects.values_list("pk", "created_at")
+    first, last = rows.order_by("pk").first(), rows.order_by("-pk").first()
+    if first is None or last is None:
+        return 0, 0
+    (low, low_at), (high, high_at) = first, last
+    if at <= low_at:
+        return low, low
+    if at > high_at:
+        return (high, high + 1)
+    for turn in range(MOST_LOOKS):
+        if high - low <= 1 or is_near(low_at, high_at):
+            break
+        share = 0.5 if turn % 3 == 2 else (at - low_at) / (high_at - low_at)
+        middle = min(max(low + 1, low + int((high - low) * share)), high - 1)
+        found = rows.filter(pk__gte=middle, pk__lt=high).order_by("pk").first()
+        if found is None:
+            high = middle
+        elif found[1] < at:
+            low, low_at = found
+        else:
+            high, high_at = found
+    return low, high
 
 
 def _narrowed(selection: Selection, *names: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.webhooks_log import shop
-from webhooks_log.selection import Selection, bound, first_id_at, newest, read
+from webhooks_log.selection import Selection, bound, id_after, id_before, newest, read
 from webhooks_log.viewer import Viewer
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -46,23 +46,35 @@ def test_bounds_are_days_of_the_merchants_zone(text, is_end, expected):
 
 
 @pytest.mark.django_db
-def test_the_first_id_of_a_moment_is_found_by_halving(django_assert_max_num_queries):
+def test_ids_around_a_moment_are_found_with_a_few_looks(django_assert_max_num_queries):
     klaviyo = shop.connection(shop.merchant())
-    rows = [shop.delivery(klaviyo, created_at=shop.NOON + timedelta(hours=hour)) for hour in range(40)]
-    for gap in (5, 6, 7, 30):
-        rows[gap].attempts.all().delete()
-        rows[gap].delete()
-    with django_assert_max_num_queries(9):
-        assert first_id_at(shop.NOON + timedelta(hours=20)) == rows[20].pk
-    after_a_gap = first_id_at(shop.NOON + timedelta(hours=5, minutes=1))
-    assert rows[4].pk < after_a_gap <= rows[8].pk
-    assert first_id_at(shop.NOON - timedelta(days=9)) <= rows[0].pk
-    assert first_id_at(shop.NOON + timedelta(days=9)) == rows[39].pk + 1
+    rows = [shop.delivery(klaviyo, created_at=shop.NOON + timedelta(hours=hour)) for hour in range(60)]
+    for gap in (5, 6, 7, 30, 50):
+        rows.pop(gap).delete()
+    for minutes in range(-90, 62 * 60, 37):
+        at = shop.NOON + timedelta(minutes=minutes)
+        with django_assert_max_num_queries(16):
+            low, high = id_before(at), id_after(at)
+        after = [row.pk for row in rows if row.created_at >= at]
+        before = [row.pk for row in rows if row.created_at < at]
+        assert low <= min(after, default=low)
+        assert high > max(before, default=0)
 
 
 @pytest.mark.django_db
-def test_no_rows_at_all_have_no_first_id():
-    assert first_id_at(shop.NOON) == 0
+def test_bounds_in_time_leave_out_exactly_what_lies_outside():
+    klaviyo = shop.connection(shop.merchant())
+    rows = [shop.delivery(klaviyo, created_at=shop.NOON + timedelta(minutes=20 * step)) for step in range(150)]
+    viewer = Viewer(shop.person(klaviyo.merchant))
+    found = newest(Selection(since="2026-03-03", until="2026-03-03"), viewer, limit=200)
+    midnight = datetime(2026, 3, 3, 5, tzinfo=UTC)
+    expected = [row.pk for row in rows if midnight <= row.created_at < midnight + timedelta(days=1)]
+    assert sorted(row.pk for row in found) == expected
+
+
+@pytest.mark.django_db
+def test_without_rows_there_is_nothing_around_a_moment():
+    assert (id_before(shop.NOON), id_after(shop.NOON)) == (0, 0)
 
 
 @pytest.mark.django_db
