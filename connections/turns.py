@@ -78,8 +78,8 @@ def renew(turn: Turn, *, seconds: float) -> bool:
 
 
 def release(turn: Turn) -> None:
-    """Give the turn back; a lease already lost is left alone."""
-    held(turn).update(leased_until=None, lease_holder="")
+    """Give the turn back, ready to be rung for again; a lease already lost is left alone."""
+    held(turn).update(leased_until=None, lease_holder="", rung_at=None)
 
 
 def held(turn: Turn, *, now: datetime | None = None) -> models.QuerySet[Lease]:

@@ -5,6 +5,7 @@ First half of a lane's work: claims are committed before the first byte leaves. 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.db import connection, transaction
@@ -15,11 +16,13 @@ from connections.klaviyo.budget import family_of
 from connections.models import KlaviyoAccount
 from connections.turns import Turn, held
 from webhooks_log import blocks
+from webhooks_log.breaker import PAUSES
 from webhooks_log.models import Attempt, Delivery
 from webhooks_log.packing import unpack
 from webhooks_log.verdicts import INTERRUPTED
 
 MOST_CLAIMS = 3
+LONGEST_PAUSE = timedelta(seconds=PAUSES[-1])
 RETRYING = ("retrying", "throttled", "interrupted")
 
 
@@ -61,19 +64,26 @@ COLUMNS = (
 def due(account_id: int | OuterRef, now: datetime) -> "QuerySet[Delivery]":
     """What a lane owes now, live before backlog before replays, in the order it became due."""
     return Delivery.objects.filter(
-        account_id=account_id, state__in=(Delivery.State.QUEUED, Delivery.State.WAITING), next_attempt_at__lte=now
+        account_id=account_id,
+        state__in=(Delivery.State.QUEUED, Delivery.State.WAITING),
+        next_attempt_at__lte=now,
+        body_id__isnull=False,
     ).order_by("rank", "next_attempt_at", "id")
 
 
-def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime) -> list[Owed]:
-    """Take up to `limit` due Deliveries of these connections; [] if the lease was lost."""
+def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime, is_empty: bool = True) -> list[Owed]:
+    """Take up to `limit` due Deliveries of these connections; [] if the lease was lost.
+
+    A row that was on the wire when two workers died is taken alone and only by an empty lane (`is_empty`): whoever else
+    were claimed beside it would share its fate.
+    """
     with transaction.atomic():
         rows = due(turn.pk, now).filter(
             Exists(held(turn, now=now)), connection_id__in=connections, body__content__isnull=False
         )
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
-        owed = [_owed(*row) for row in rows.values_list(*COLUMNS)[:limit]]
+        owed = _suspects_apart([_owed(*row) for row in rows.values_list(*COLUMNS)[:limit]], is_empty=is_empty)
         moment = blocks.moment(now)
         blocks.update(
             Delivery,
@@ -157,11 +167,18 @@ def due_accounts(now: datetime, *, mine: list[int], limit: int) -> list[int]:
     """Lanes with due rows that are free (or mine), the longest unserved first; paused ones are left out."""
     free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(pk__in=mine)
     unthrottled = Q(throttled_until=None) | Q(throttled_until__lte=now)
-    unbroken = Q(breaker_until=None) | Q(breaker_until__lte=now)
+    # No pause of the breaker is longer: a date beyond it comes from a clock that was set back since.
+    unbroken = Q(breaker_until=None) | Q(breaker_until__lte=now) | Q(breaker_until__gt=now + LONGEST_PAUSE)
     owes = Exists(due(OuterRef("pk"), now).order_by())
     left = Exists(Delivery.objects.filter(account_id=OuterRef("pk"), state=Delivery.State.SENDING))
     lanes = KlaviyoAccount.objects.filter(free, unthrottled, unbroken, owes | left, cid__isnull=False)
     return list(lanes.order_by(F("served_at").asc(nulls_first=True)).values_list("pk", flat=True)[:limit])
+
+
+def _suspects_apart(owed: list[Owed], *, is_empty: bool) -> list[Owed]:
+    """What may be claimed of these, in their order: all before the first suspect, or that suspect alone."""
+    trusted = list(takewhile(lambda row: row.claims < MOST_CLAIMS, owed))
+    return trusted if trusted or not is_empty else owed[:1]
 
 
 def _owed(*row: Any) -> Owed:

@@ -42,7 +42,7 @@ class Outcome:
 
 
 class Senders:
-    """A fixed number of threads, each with one open connection to Klaviyo."""
+    """Threads, each with one open connection to Klaviyo. `size` is how many calls should be out at once."""
 
     def __init__(self, threads: int) -> None:
         self.size = threads
@@ -54,7 +54,7 @@ class Senders:
 
     def send(self, sending: Sending) -> None:
         self.outstanding += 1
-        if self.outstanding > len(self._threads) and len(self._threads) < self.size:
+        if self.outstanding > len(self._threads):
             self._start()
         self._todo.put(sending)
 
@@ -75,11 +75,19 @@ class Senders:
             if client.is_overdue():
                 client.abort()
 
+    def end_all(self) -> None:
+        """End every call on the wire: its worker leaves now."""
+        for client in self._clients:
+            if client.started:
+                client.abort()
+
     def close(self) -> None:
         for _ in self._threads:
             self._todo.put(None)
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(1.0)
+                self.end_overdue()
         for client in self._clients:
             client.close()
 

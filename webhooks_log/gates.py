@@ -10,10 +10,12 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from connections.doctor import SOONER
 from connections.klaviyo.budget import family_of
 from connections.models import Connection
 from connections.turns import Turn
 from events.models import Customer, Suppression
+from webhooks_log.accounts import OWED, follow
 from webhooks_log.claim import Owed
 from webhooks_log.models import Delivery
 from webhooks_log.reasons import sentence
@@ -40,6 +42,19 @@ def park(account_id: int) -> int:
     return sum(_park(connection) for connection in closed)
 
 
+def follow_moved(account_id: int) -> int:
+    """Let what is owed here follow connections that moved to another account; returns how many moved.
+
+    The doctor rings for that as well, but a bell can be lost, and no lane sends for a connection that is not its own.
+    """
+    strangers = Delivery.objects.filter(account_id=account_id, state__in=OWED, next_attempt_at__isnull=False)
+    moved = strangers.exclude(connection__account_id=account_id).values("connection")
+    found = list(Connection.objects.filter(pk__in=moved)[:10])
+    for connection in found:
+        follow(connection)
+    return len(found)
+
+
 def unpark(*, now: datetime) -> int:
     """Let go what was parked for connections whose gate is open again; returns how many rows."""
     released = 0
@@ -51,9 +66,9 @@ def unpark(*, now: datetime) -> int:
 
 
 def hold_connection(pk: int, verdict: Verdict, *, now: datetime) -> None:
-    """A refused key holds the whole connection until the doctor finds a key that works."""
+    """A refused key holds the whole connection until the doctor finds a key that works, and he looks soon."""
     Connection.objects.filter(pk=pk).update(
-        held_at=now, state=Connection.State.KEY_REFUSED, state_detail=verdict.sentence
+        held_at=now, state=Connection.State.KEY_REFUSED, state_detail=verdict.sentence, check_due_at=now + SOONER
     )
 
 
@@ -76,7 +91,7 @@ def hold_family(pk: int, family: str, detail: str, *, now: datetime) -> None:
     connection = Connection.objects.get(pk=pk)
     held = sorted({*connection.held_families, family})
     Connection.objects.filter(pk=pk).update(
-        held_families=held, state=Connection.State.SCOPE_MISSING, state_detail=detail, checked_at=now
+        held_families=held, state=Connection.State.SCOPE_MISSING, state_detail=detail, check_due_at=now + SOONER
     )
 
 
@@ -140,11 +155,9 @@ def _park(connection: Connection) -> int:
 
 def _unpark(connection: Connection, reason: str, now: datetime) -> int:
     waiting = Delivery.objects.filter(connection=connection, **_parked(reason))
-    ids = [
-        pk
-        for pk, path in waiting.values_list("pk", "path").order_by("id")[:BLOCK]
-        if family_of(path) not in connection.held_families
-    ]
+    paths = waiting.order_by("path").values_list("path", flat=True).distinct()
+    free = [path for path in paths if family_of(path) not in connection.held_families]
+    ids = list(waiting.filter(path__in=free).order_by("id").values_list("pk", flat=True)[:BLOCK])
     return Delivery.objects.filter(pk__in=ids, **_parked(reason)).update(
         state=Delivery.State.QUEUED, reason="", next_attempt_at=now, updated_at=now
     )

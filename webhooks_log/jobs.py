@@ -4,9 +4,12 @@ comes.
 Rung by ingest, by dispatch, by the clock and by buttons. A lost, repeated or late bell changes nothing but the hour.
 """
 
+from django_q.tasks import async_task
+
+from connections import turns
 from connections.models import KlaviyoAccount
-from connections.turns import ring
 from events.models import Inbox
+from webhooks_log import claim, stopping
 from webhooks_log import dispatch as dispatcher
 from webhooks_log.heartbeat import beat
 from webhooks_log.pump import Pump
@@ -24,6 +27,9 @@ def dispatch(_inbox_id: int | None = None) -> None:
 def drain(_account_id: int | None = None) -> None:
     beat("queue")
     Pump().run()
+    # While a pump serves a lane nobody needs to ring for it; what came after its last look is found by this one.
+    if claim.due_accounts(turns.database_now(), mine=[], limit=1) and not stopping.is_asked():
+        async_task(DRAIN)
 
 
 def alive() -> None:
@@ -32,8 +38,8 @@ def alive() -> None:
 
 
 def ring_inbox(inbox_id: int) -> bool:
-    return ring(Inbox, inbox_id, DISPATCH)
+    return turns.ring(Inbox, inbox_id, DISPATCH)
 
 
 def ring_lane(account_id: int) -> bool:
-    return ring(KlaviyoAccount, account_id, DRAIN)
+    return turns.ring(KlaviyoAccount, account_id, DRAIN)

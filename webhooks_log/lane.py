@@ -45,6 +45,16 @@ class Door:
     campaigns: frozenset[str]
 
 
+def threads() -> int:
+    """How many calls may be on the wire at once."""
+    return settings.LANE_THREADS
+
+
+def take(account_id: int, *, holder: str) -> turns.Turn | None:
+    """The lease of an account's lane, if nobody holds it."""
+    return turns.take(KlaviyoAccount, account_id, holder=holder, seconds=settings.LANE_LEASE_SECONDS)
+
+
 class Lane:
     """The line of one account, held by a lease. Not thread-safe: one pump drives it."""
 
@@ -70,7 +80,7 @@ class Lane:
         self.bulk = BulkSide(self)
         recovered = claim.recover(turn, now=now)
         if recovered:  # a dead drain's bulk job counted once, however many rows were in it
-            self.budget.assume(min(recovered, settings.LANE_THREADS + settings.LANE_BLOCK), now.timestamp())
+            self.budget.assume(min(recovered, threads() + settings.LANE_BLOCK), now.timestamp())
 
     # ── What may go ──────────────────────────────────────────────────────────────────────────────────────────────────
     def top_up(self, *, now: datetime) -> int:
@@ -335,6 +345,8 @@ class Lane:
     def _look_at_connections(self) -> None:
         if time.monotonic() - self._doors_at > CONNECTIONS_SECONDS:
             gates.park(self.pk)
+            if self._holds_nothing:
+                gates.follow_moved(self.pk)
             self.doors = {door.pk: door for door in map(_door, gates.open_connections(self.pk)) if door}
             self._forgets = gates.forgets(self.pk)
             self._doors_at = time.monotonic()

@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from connections import turns
-from connections.models import KlaviyoAccount
 from events.models import Inbox
 from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
 from webhooks_log.heartbeat import beat
-from webhooks_log.lane import Lane
+from webhooks_log.lane import Lane, take, threads
 
 MOST_LANES = 16
+SPARE_THREADS = 4
+PARTING_SECONDS = 2.0  # how long a worker that is asked to stop waits for Klaviyo
 LOOK_SECONDS = 0.04  # how often it looks for lanes with due work
 BUSY_LOOK_SECONDS = 0.3  # the same while it has enough to do
 QUIET_SECONDS = 1.0  # how long it lingers when nothing is due: the next event is usually close
@@ -35,7 +36,7 @@ class Pump:
     def __init__(self, *, life_seconds: float = LIFE_SECONDS, quiet_seconds: float = QUIET_SECONDS) -> None:
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self.clock = turns.Clock()
-        self.senders = Senders(settings.LANE_THREADS)
+        self.senders = Senders(threads())
         self.lanes: dict[int, Lane] = {}
         self.ends_at = time.monotonic() + life_seconds
         self.quiet_seconds = quiet_seconds
@@ -81,7 +82,7 @@ class Pump:
         self.others_wait = len(strangers) > MOST_LANES - len(self.lanes)
         self._yield_slices(now)
         for pk in strangers[: MOST_LANES - len(self.lanes)]:
-            turn = turns.take(KlaviyoAccount, pk, holder=self.holder, seconds=settings.LANE_LEASE_SECONDS)
+            turn = take(pk, holder=self.holder)
             if turn:
                 self.lanes[pk] = Lane(turn, now=now)
         self._top_up()
@@ -104,6 +105,7 @@ class Pump:
             return
         over = [lane for lane in self.lanes.values() if time.monotonic() - lane.taken_at > settings.LANE_SLICE_SECONDS]
         for lane in sorted(over, key=lambda lane: lane.taken_at)[: MOST_LANES // 2]:
+            lane.yields = True
             if not lane.in_flight:
                 self._give_back(lane, now)
 
@@ -125,13 +127,13 @@ class Pump:
         """Hand out one call a lane in turns, as long as threads are free."""
         now = self.clock.now()
         lanes = list(self.lanes.values())
-        while lanes and self.senders.outstanding < self.senders.size:
-            lanes = [
-                lane for lane in lanes if self.senders.outstanding < self.senders.size and self._hand_out(lane, now)
-            ]
+        while lanes:
+            lanes = [lane for lane in lanes if self._hand_out(lane, now)]
 
     def _hand_out(self, lane: Lane, now: datetime) -> bool:
-        row = lane.next_call(now=now)
+        # A few threads more for lanes with nothing on the wire: one account's hanging calls must not stop the others.
+        size = self.senders.size + (0 if lane.in_flight else SPARE_THREADS)
+        row = lane.next_call(now=now) if self.senders.outstanding < size else None
         if row is None:
             return False
         self.senders.send(Sending((lane, row), row.path, lane.authorization(row), row.body))
@@ -156,9 +158,12 @@ class Pump:
 
     def _finish(self) -> None:
         """Let what is on the wire come back, settle it, give every lease back."""
+        begun = time.monotonic()
         while self.senders.outstanding:
             self._collect(LOOK_SECONDS)
             self._flush()
             self.senders.end_overdue()
+            if stopping.is_asked() and time.monotonic() - begun > PARTING_SECONDS:
+                self.senders.end_all()
         for lane in list(self.lanes.values()):
             self._give_back(lane, self.clock.now())

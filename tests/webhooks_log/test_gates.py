@@ -1,15 +1,16 @@
-"""The gates at the moment of sending: a switch or a filter that changed after dispatch still counts."""
+"""The gates at the moment of sending: what closes is parked, what opens again lets go, to the right account."""
+
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from connections.models import Campaign
-from events.models import Customer, Suppression
-from tests.events.vrio_records import sale
+from connections import doctor, secrets
+from connections.models import Connection, KlaviyoAccount
 from tests.twin import Twin
-from tests.webhooks_log.inbox import rows, tell
-from tests.webhooks_log.inbox import shop as dispatched_shop
 from tests.webhooks_log.lanes import Shop, pump
+from webhooks_log import gates
+from webhooks_log.clock import Clock
 from webhooks_log.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,56 +23,117 @@ def shop(twin: Twin, settings) -> Shop:
     return Shop(twin)
 
 
-def only_campaign(shop: Shop, vrio_id: str) -> None:
-    shop.connection.campaigns.set([Campaign.objects.create(merchant=shop.merchant, vrio_id=vrio_id)])
+def standing() -> dict[str, tuple[str, str]]:
+    return {row.unique_id: (row.state, row.reason) for row in Delivery.objects.all()}
 
 
-def ends(*deliveries: Delivery) -> list[tuple[str, str]]:
-    for delivery in deliveries:
-        delivery.refresh_from_db()
-    return [(delivery.state, delivery.reason) for delivery in deliveries]
+def give_key(connection: Connection, key: str) -> None:
+    Connection.objects.filter(pk=connection.pk).update(sealed_key=secrets.seal(key), key_hint=key[-4:])
+    doctor.check(Connection.objects.get(pk=connection.pk))
 
 
-def test_dispatch_notes_the_campaign() -> None:
-    merchant = dispatched_shop()
-    tell(merchant, sale(order={"campaign_id": "12"}))
-    assert {row.campaign_id for row in rows(merchant)} == {"12"}
-
-
-def test_a_filter_set_after_dispatch_applies_to_what_has_not_left(shop: Shop, twin: Twin) -> None:
-    wanted, unwanted = shop.owe("1", campaign_id="12"), shop.owe("2", campaign_id="13")
-    only_campaign(shop, "12")
+def test_a_key_that_works_again_lets_go_what_it_held_without_a_hand(shop: Shop, twin: Twin) -> None:
+    twin.settings(revoked_keys=[twin.key("DemoA1")])
+    for number in range(3):
+        shop.owe(str(number))
     pump(2)
-    assert ends(wanted, unwanted) == [("delivered", ""), ("skipped", "campaign_excluded")]
-    assert unwanted.detail != ""
-    assert len(twin.requests()) == 1
+    assert {state for state, _ in standing().values()} == {"waiting"}
+    twin.settings(revoked_keys=[])
+    Connection.objects.update(check_due_at=timezone.now())
+    assert doctor.recheck_due(timezone.now()) == 1
+    doctor.check_by_id(shop.connection.pk)
+    Clock().tick()
+    pump(2)
+    assert set(standing().values()) == {("delivered", "")}
+    assert not Delivery.objects.exclude(tries=0).exists()
 
 
-def test_an_unknown_campaign_waits_for_its_name(shop: Shop, twin: Twin) -> None:
-    unplaced = shop.owe("1")
-    only_campaign(shop, "12")
+def test_a_held_key_is_asked_again_within_minutes(shop: Shop, twin: Twin) -> None:
+    twin.fault(status=401)
+    Connection.objects.update(check_due_at=timezone.now() + timedelta(hours=1))
+    shop.owe("1")
+    pump(2)
+    assert Connection.objects.get().check_due_at <= timezone.now() + timedelta(minutes=5)
+
+
+def test_a_new_key_with_the_missing_scope_lets_its_family_go(twin: Twin, settings) -> None:
+    settings.KLAVIYO_BASE_URL = twin.url
+    shop = Shop(twin, kind="noevents")
+    shop.owe("1")
+    pump(2)
+    assert standing() == {"1": ("waiting", "scope_missing")}
+    give_key(shop.connection, twin.key("DemoA1"))
+    gates.unpark(now=timezone.now())
+    pump(2)
+    assert standing() == {"1": ("delivered", "")}
+
+
+def test_a_key_of_another_account_lets_nothing_go(shop: Shop, twin: Twin) -> None:
+    twin.settings(revoked_keys=[twin.key("DemoA1")])
+    shop.owe("1")
+    pump(2)
+    give_key(shop.connection, twin.key("DemoB2"))
+    gates.unpark(now=timezone.now())
+    pump(2)
+    assert standing() == {"1": ("waiting", "key_refused")}
+    assert twin.events() == []
+
+
+def test_many_rows_of_a_held_family_do_not_keep_back_those_of_a_free_one(shop: Shop, monkeypatch) -> None:
+    monkeypatch.setattr(gates, "BLOCK", 3)
+    for number in range(4):
+        shop.owe(str(number), state="waiting", reason="key_refused", next_attempt_at=None)
+    profile = shop.owe("profile", state="waiting", reason="key_refused", next_attempt_at=None)
+    Delivery.objects.filter(pk=profile.pk).update(path="/api/profile-import")
+    Connection.objects.update(held_families=["events"])
+    assert gates.unpark(now=timezone.now()) == 1
+    assert standing()["profile"] == ("queued", "")
+
+
+def test_what_is_owed_under_the_account_of_before_follows_even_if_the_bell_was_lost(shop: Shop, twin: Twin) -> None:
+    shop.owe("1")
+    provisional = KlaviyoAccount.objects.create()
+    Delivery.objects.update(account=provisional)
+    KlaviyoAccount.objects.filter(pk=shop.account.pk).update(cid=None)
+    KlaviyoAccount.objects.filter(pk=provisional.pk).update(cid="DemoA1")
+    Connection.objects.update(account=provisional)
+    shop.owe("2")  # still under the account of before
+    KlaviyoAccount.objects.filter(pk=shop.account.pk).update(cid="Before")
+    pump(2)
+    assert standing() == {"1": ("delivered", ""), "2": ("skipped", "account_changed")}
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "reason"),
+    [
+        ({"is_active": False}, "waiting", "connection_off"),
+        ({"push_events": False}, "waiting", "connection_off"),
+        ({"held_at": timezone.now()}, "waiting", "key_refused"),
+        ({"archived_at": timezone.now()}, "skipped", "archived"),
+    ],
+)
+def test_what_is_due_behind_a_closed_gate_is_parked_with_its_reason(shop: Shop, change, state, reason) -> None:
+    shop.owe("1")
+    Connection.objects.update(**change)
     pump(1)
-    assert ends(unplaced) == [("waiting", "campaign_unknown")]
-    assert (unplaced.next_attempt_at, unplaced.claims, twin.requests()) == (None, 0, [])
+    assert standing() == {"1": (state, reason)}
+    assert Delivery.objects.get().next_attempt_at is None
 
 
-def test_a_test_event_belongs_to_no_campaign(shop: Shop) -> None:
-    test_event = shop.owe("1", metric="Viaduct Test")
-    only_campaign(shop, "12")
+def test_switched_on_again_it_goes(shop: Shop) -> None:
+    shop.owe("1")
+    Connection.objects.update(is_active=False)
+    pump(1)
+    Connection.objects.update(is_active=True)
+    Clock().tick()
     pump(2)
-    assert ends(test_event) == [("delivered", "")]
+    assert standing() == {"1": ("delivered", "")}
 
 
-def test_without_a_filter_every_campaign_leaves(shop: Shop) -> None:
-    delivery = shop.owe("1", campaign_id="13")
-    pump(2)
-    assert ends(delivery) == [("delivered", "")]
-
-
-def test_an_erased_customers_row_never_leaves(shop: Shop, twin: Twin) -> None:
-    gone, here = shop.owe("1"), shop.owe("2")
-    Suppression.objects.create(merchant=shop.merchant, digest="d")
-    Customer.objects.filter(pk=gone.customer_id).update(erased_at=timezone.now())
-    pump(2)
-    assert ends(gone, here) == [("skipped", "erased"), ("delivered", "")]
-    assert len(twin.requests()) == 1
+def test_our_own_lost_secret_holds_and_loses_nothing(shop: Shop, settings) -> None:
+    shop.owe("1")
+    settings.FIELD_KEYS = ["c3RyYW5nZS1zdHJhbmdlLXN0cmFuZ2Utc3RyYW5nZSE="]
+    pump(1)
+    pump(1)
+    assert Connection.objects.get().state == Connection.State.KEY_LOST
+    assert standing() == {"1": ("waiting", "key_refused")}
