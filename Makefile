@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab lint audit format lock run-env dev-env clean
+.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge lint audit format lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2
@@ -35,6 +35,9 @@ bench-translate: dev-env ## how fast events are translated, without a database
 bench-delivery: dev-env ## the delivery engine against floors of the same run (BENCH_SECONDS)
 	@$(PYTHON) -m tests.bench.delivery
 
+bench-purge: dev-env ## how fast a million old rows go, and what an insert waits meanwhile (ARGS="--messages 20000")
+	@$(PYTHON) -m tests.bench.purge $(ARGS)
+
 bench-tab: dev-env ## the Webhooks tab at size, four viewers (BENCH_ATTEMPTS, TEST_DATABASE_URL; SQLite without it)
 	@$(PYTHON) -m tests.bench.tab
 
@@ -55,6 +58,9 @@ audit: dev-env
 format: dev-env ## write the style that lint asks for
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+screenshots: dev-env ## take the README's pictures anew, from a demo in a temporary folder
+	$(PYTHON) -m docs.take_screenshots
 
 lock: dev-env ## write the lock files anew from pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
