@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge lint audit format lock run-env dev-env clean
+.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2

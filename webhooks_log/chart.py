@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from webhooks_log.figures import Column, Span
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 860, 240, 60, 34
+WIDTH, HEIGHT, LEFT, BOTTOM = 1100, 250, 64, 40
+LABELS = 6
 PARTS = ("delivered", "skipped", "failed")
 FORMATS = {"hour": "%H:%M", "day": "%b %-d", "month": "%b %Y"}
 
@@ -49,7 +50,7 @@ def draw(columns: Sequence[Column], span: Span) -> Chart:
     """The chart of these columns; its scale ends at a round number."""
     top = _round_up(max((column.total for column in columns), default=0))
     step = (WIDTH - LEFT) / max(len(columns), 1)
-    every = max(1, len(columns) // 8)
+    every = max(1, len(columns) // LABELS)
     bars = [_bar(column, LEFT + i * step, step, top, span, i % every == 0) for i, column in enumerate(columns)]
     return Chart(bars, [(_y(share * top / 2, top), round(share * top / 2)) for share in range(3)])
 
@@ -68,14 +69,14 @@ def _bar(column: Column, x: float, step: float, top: int, span: Span, is_labelle
 
 
 def _y(value: float, top: int) -> float:
-    return round(HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - 24), 1)
+    return round(HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - 28), 1)
 
 
 def _round_up(value: int) -> int:
-    """The next of 2, 4, 10, 20, 40, 100 … that is not below the value, so that half of it is a whole number."""
+    """The next even number of at most two digits, times a power of ten, that is not below the value."""
     scale = 1
     while True:
-        for digit in (2, 4, 10):
+        for digit in range(2, 20, 2):
             if digit * scale >= value:
                 return digit * scale
         scale *= 10
