@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 import tests.environment as environment
 from tests.servers import Postgres, RedisServer, is_missing
@@ -48,6 +49,17 @@ def need(program: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{program} is not installed, and a CI run leaves nothing out (.ci/run installs it)")
     pytest.skip(f"{LEFT_OUT}: {program} is not installed")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """On SQLite a test's tables are emptied by DELETE, which the history forbids: the one trigger that is put away.
+
+    `tests/connections/test_append_only.py` brings it back to show it.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("DROP TRIGGER IF EXISTS audit_is_never_deleted")
 
 
 @pytest.fixture(autouse=True, scope="session")
