@@ -7,7 +7,7 @@ Dispatch and the lanes settle their batches with it.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 PARAMETERS = 20_000  # per statement; SQLite takes 32,766, PostgreSQL 65,535
 PLAIN = frozenset(
@@ -87,11 +87,12 @@ def preparation(field: Any) -> Prepare | None:
     if field.get_internal_type() in PLAIN:
         return None
     known: dict[int, tuple[Any, Any]] = {}
+    database = connections[DEFAULT_DB_ALIAS]  # itself, not the proxy that looks it up at every attribute
 
     def prepare(value: Any) -> Any:
         found = known.get(id(value))
         if found is None:
-            found = known[id(value)] = (value, field.get_db_prep_save(value, connection))
+            found = known[id(value)] = (value, field.get_db_prep_save(value, database))
         return found[1]
 
     return prepare

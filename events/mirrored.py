@@ -155,7 +155,7 @@ class Rows:
     # ── Rows by key ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def source(self, pk: int) -> Source:
-        return self.sources[pk]
+        return self.sources.get(pk) or Source(merchant=self.merchant)  # a preview may come before any source
 
     def stub(self, place: Key) -> Customer:
         return Customer(merchant=self.merchant, source_id=place[0], vrio_id=place[1])

@@ -2,7 +2,9 @@
 
 import pytest
 
-from events.models import Event
+from connections import turns
+from connections.models import Merchant
+from events.models import Event, Inbox
 from tests.events.vrio_records import customer, offer, order, sale, shipped
 from tests.webhooks_log.inbox import NOW, connect, ids, only, post, profile, rows, sent, shop, states, tell
 from webhooks_log import dispatch
@@ -103,3 +105,28 @@ def test_one_unreadable_event_breaks_only_itself() -> None:
     post(merchant, sale("1", date_complete="yesterday"), sale("2"))
     dispatch.run(now=NOW)
     assert [event.state for event in Event.objects.order_by("pk")] == ["broken", "dispatched"]
+
+
+def test_a_merchant_without_a_source_may_preview() -> None:
+    merchant = Merchant.objects.create(name="New", slug="new")
+    seen = dispatch.preview(sale(), merchant)
+    assert (seen.state, seen.reason) == ("ignored", "no_connection")
+
+
+def test_another_dispatcher_at_it_leaves_the_events_to_them() -> None:
+    merchant = shop()
+    post(merchant, sale())
+    inbox = Inbox.objects.create(merchant=merchant)
+    turn = turns.take(Inbox, inbox.pk, holder="other", seconds=60)
+    assert dispatch.drain(inbox.pk, now=NOW) == 0
+    assert turn is not None
+    turns.release(turn)
+    assert dispatch.drain(inbox.pk, now=NOW) == 1
+
+
+def test_live_events_go_before_history() -> None:
+    merchant = shop()
+    post(merchant, sale("1"), backfill=True)
+    post(merchant, sale("2", at="2025-09-30 08:00:00", transaction_cycle="2"))
+    dispatch.run(now=NOW)
+    assert [row.unique_id for row in rows(merchant)][:2] == ["2", "2_1"]
