@@ -19,7 +19,7 @@ from events.models import Customer, Event, Suppression
 from events.suppression import digests
 from events.translate import translate
 from events.vrio import read
-from webhooks_log import counts
+from webhooks_log import counts, test_message
 from webhooks_log.judge import Gatekeeper, is_erased, is_from_a_test_link
 from webhooks_log.models import Delivery
 from webhooks_log.outbox import Outbox, Owed
@@ -54,7 +54,7 @@ class Batch:
 
     def __init__(self, merchant: Merchant, events: Sequence[Event], *, now: datetime, locks: bool = True) -> None:
         self.merchant, self.events, self.now = merchant, events, now
-        self.received = sum(event.dispatched_at is None for event in events)
+        self.received = sum(event.dispatched_at is None and not test_message.is_test(event) for event in events)
         self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
         self.erased = suppressions(merchant, self.told)
         self.outbox = Outbox(
@@ -63,6 +63,8 @@ class Batch:
             now=now,
             pause=timedelta(seconds=settings.PROFILE_WAIT_SECONDS),
         )
+        tests = [event for event in events if test_message.is_test(event)]
+        self.outbox.owed += [owed for event in tests if (owed := test_message.owed(event, merchant, now))]
         self.mirror = Mirror(merchant, [(told.event, told.facts) for told in self.told], now=now, locks=locks)
         self.outbox.expect([*self.mirror.people(), *(told.facts.customer for told in self.told)])
         self.named: set[int] = set()
@@ -98,7 +100,10 @@ class Batch:
     # ── One event ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def open(self, event: Event) -> Told | None:
-        """Read an event; one that cannot be, is not known, or is held gets its end here."""
+        """Read an event; one that cannot be, is not known, is held or is our own test gets its end here."""
+        if test_message.is_test(event):
+            self.end(event, Event.State.DISPATCHED)
+            return None
         try:
             facts = read(bytes(event.body), time_zone=self.merchant.time_zone)
         except Broken as broken:

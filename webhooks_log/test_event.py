@@ -1,4 +1,4 @@
-"""One marked event of our own, on the same way as every other: stored, owed, sent in its lane, answered.
+"""One marked event of our own, on the same way as every other: stored, dispatched, sent in its lane, answered.
 
 From the connection's page. It is called "Viaduct Test", has no value, and belongs to the person who pressed the button,
 so that it can neither start a customer's flow nor count as revenue.
@@ -23,18 +23,17 @@ from django.views.decorators.http import require_GET, require_POST
 from redis.exceptions import RedisError
 
 from connections import audit, turns
-from connections.klaviyo.payloads import EventContent, ProfileContent, render
-from connections.models import Connection, KlaviyoAccount, Source
+from connections.models import Connection, Source
 from connections.tenancy import may, own
-from events.models import Event
-from webhooks_log.models import Body, Delivery
-from webhooks_log.packing import pack
+from events.models import Event, Inbox
+from webhooks_log.models import Delivery
 from webhooks_log.page import page
+from webhooks_log.test_message import METRIC, PROOF, TYPE
 
-METRIC = "Viaduct Test"
-TYPE = "viaduct_test"
+SLOW = "If this takes longer than a few seconds, the worker may not be running."
+OVER = (Delivery.State.DELIVERED, Delivery.State.FAILED, Delivery.State.SKIPPED)
 SOURCE = "Viaduct's own test events"
-DRAIN = "webhooks_log.jobs.drain"
+DISPATCH = "webhooks_log.jobs.dispatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,78 +55,67 @@ def send_test_event(request: HttpRequest, pk: int) -> HttpResponse:
     if not request.user.email:
         messages.error(request, "Your account has no e-mail address, so there is no profile to send the test to.")
         return HttpResponseRedirect(reverse("admin:connection", args=(pk,)))
-    delivery = owe_test_event(connection, request.user, now=timezone.now())
+    event = make_test_event(connection, request.user, now=timezone.now())
+    inbox = Inbox.objects.get_or_create(merchant=connection.merchant)[0]
     with suppress(RedisError):  # the clock finds the work in any case
-        turns.ring(KlaviyoAccount, connection.account_id, DRAIN)
-    return HttpResponseRedirect(reverse("admin:test_event_way", args=(delivery.pk,)))
+        turns.ring(Inbox, inbox.pk, DISPATCH)
+    return HttpResponseRedirect(reverse("admin:test_event_way", args=(event.pk,)))
 
 
 @require_GET
 def test_event_way(request: HttpRequest, pk: int) -> HttpResponse:
     """The stations of one test event; the page asks again by itself until it has arrived."""
-    rows = own(Delivery.objects.select_related("connection", "event", "merchant"), request.user)
-    delivery = get_object_or_404(rows, pk=pk, metric=METRIC)
+    rows = own(Event.objects.select_related("merchant"), request.user)
+    event = get_object_or_404(rows, pk=pk, authenticated_by=PROOF)
+    delivery = event.deliveries.select_related("connection").first()
     template = "test_event_stations.html" if request.headers.get("HX-Request") else "test_event_way.html"
+    told = json.loads(bytes(event.body))
     return page(
         request,
         template,
         title="Test event",
+        event=event,
         delivery=delivery,
-        connection=delivery.connection,
-        stations=stations(delivery),
-        is_over=delivery.state in ("delivered", "failed", "skipped"),
+        metric=METRIC,
+        email=told["email"],
+        connection=get_object_or_404(own(Connection.objects.all(), request.user), pk=told["connection_id"]),
+        stations=stations(event, delivery),
+        is_over=delivery is not None and delivery.state in OVER,
     )
 
 
-def owe_test_event(connection: Connection, user: AbstractBaseUser, *, now: datetime) -> Delivery:
-    """The Event and its Delivery, committed together."""
-    unique_id = f"viaduct-test-{uuid4()}"
+def make_test_event(connection: Connection, user: AbstractBaseUser, *, now: datetime) -> Event:
+    """The Event, stored and due for dispatch like any other."""
+    event_id = f"viaduct-test-{uuid4()}"
     properties = {"Message": "A test sent from Viaduct", "Connection": connection.name, "SentBy": user.get_username()}
-    content = EventContent(metric=METRIC, unique_id=unique_id, happened_at=now, properties=properties)
-    rendered = render(content, ProfileContent(email=user.email))
-    record = json.dumps({"webhook_type": TYPE, "webhook_event": TYPE, "id": unique_id, **properties}).encode()
+    told = {"webhook_type": TYPE, "connection_id": connection.pk, "email": user.email, "properties": properties}
+    body = json.dumps(told).encode()
     with transaction.atomic():
         event = Event.objects.create(
             merchant=connection.merchant,
             source=_source(connection),
-            authenticated_by="test",
+            authenticated_by=PROOF,
             webhook_type=TYPE,
             webhook_event=TYPE,
-            event_id=unique_id,
-            body=record,
-            digest=sha256(record).digest(),
+            event_id=event_id,
+            body=body,
+            digest=sha256(body).digest(),
             received_at=now,
-            happened_at=now,
-            state=Event.State.DISPATCHED,
-            dispatched_at=now,
-        )
-        packed, codec = pack(rendered.body)
-        delivery = Delivery.objects.create(
-            merchant=connection.merchant,
-            connection=connection,
-            account_id=connection.account_id,
-            event=event,
-            metric=METRIC,
-            unique_id=unique_id,
-            path=rendered.path,
-            body=Body.objects.create(content=packed, codec=codec, size=len(rendered.body)),
-            email=user.email.lower(),
-            happened_at=now,
-            next_attempt_at=now,
         )
         audit.record(user, "sent a test event", connection)
-    return delivery
+    return event
 
 
-def stations(delivery: Delivery) -> list[Station]:
+def stations(event: Event, delivery: Delivery | None) -> list[Station]:
     """The way so far, from the button to Klaviyo's answer."""
-    attempt = delivery.attempts.order_by("pk").last()
+    attempt = delivery.attempts.order_by("pk").last() if delivery else None
     answered = attempt is not None and attempt.status is not None
-    settled = delivery.settled_at or delivery.updated_at
+    state = delivery.state if delivery else ""
+    accepted = (delivery.settled_at or delivery.updated_at) if delivery and state == Delivery.State.DELIVERED else None
     return [
-        Station("Stored", delivery.event.received_at, "The event is committed; from here on it cannot be lost."),
-        Station("Translated", delivery.created_at, f"It became one message, “{METRIC}”."),
-        Station("Sent", attempt.started_at if attempt else None, _waiting(delivery) if attempt is None else ""),
+        Station("Stored", event.received_at, "The event is committed; from here on it cannot be lost."),
+        Station("Translated", event.dispatched_at, f"It became one message, “{METRIC}”." if delivery else SLOW),
+        Station("Sent", attempt.started_at if attempt else None, "" if attempt else _waiting(delivery)),
         Station(
             "Answered",
             attempt.started_at if answered else None,
@@ -136,17 +124,19 @@ def stations(delivery: Delivery) -> list[Station]:
         ),
         Station(
             "Accepted by Klaviyo",
-            settled if delivery.state == "delivered" else None,
-            "It shows up at your profile in Klaviyo within a minute or so." if delivery.state == "delivered" else "",
-            has_failed=delivery.state in ("failed", "skipped"),
+            accepted,
+            "It shows up at your profile in Klaviyo within a minute or so." if accepted else "",
+            has_failed=state in (Delivery.State.FAILED, Delivery.State.SKIPPED),
         ),
     ]
 
 
-def _waiting(delivery: Delivery) -> str:
+def _waiting(delivery: Delivery | None) -> str:
+    if delivery is None or delivery.state == Delivery.State.SKIPPED:
+        return ""
     if delivery.state == Delivery.State.WAITING:
         return "It waits: look at the connection's page for the reason."
-    return "It waits for its turn. If this takes longer than a few seconds, the worker may not be running."
+    return SLOW
 
 
 def _source(connection: Connection) -> Source:

@@ -1,5 +1,6 @@
 """From a connection to "it works": the test event, past events, the move to another account, the checklist."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,8 @@ from webhooks_log.accounts import follow
 from webhooks_log.models import Delivery
 from webhooks_log.past_events import events_untold
 from webhooks_log.pump import Pump
-from webhooks_log.test_event import METRIC, owe_test_event, stations
+from webhooks_log.test_event import make_test_event, stations
+from webhooks_log.test_message import METRIC
 from webhooks_log.troubleshooting import ticks
 
 pytestmark = pytest.mark.django_db
@@ -55,35 +57,66 @@ def klaviyo(shop, twin, settings) -> Connection:
 # ── The test event ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def go_its_way() -> None:
+    dispatch.run()
+    Pump().run()
+
+
 def test_the_test_event_goes_to_ones_own_profile_without_a_value(owner, klaviyo, twin):
     owner.post(reverse("admin:test_event", args=(klaviyo.pk,)))
-    Pump().run()
+    go_its_way()
     (told,) = twin.events(metric=METRIC)
     assert told["email"] == "olga@klaviyo-demo.com"
     assert told["value"] is None
 
 
-def test_every_station_is_shown_as_it_passes(owner, olga, klaviyo):
-    row = owe_test_event(klaviyo, olga, now=timezone.now())
-    assert [bool(station.at) for station in stations(row)] == [True, True, False, False, False]
-    Pump().run()
+def passed(row: Event) -> list[bool]:
     row.refresh_from_db()
-    assert [bool(station.at) for station in stations(row)] == [True] * 5
-    page = owner.get(reverse("admin:test_event_way", args=(row.pk,))).content.decode()
-    assert reverse("admin:delivery", args=(row.pk,)) in page
+    return [bool(station.at) for station in stations(row, row.deliveries.first())]
+
+
+def test_every_station_is_shown_as_it_passes(owner, olga, klaviyo):
+    row = make_test_event(klaviyo, olga, now=timezone.now())
+    path = reverse("admin:test_event_way", args=(row.pk,))
+    assert passed(row) == [True, False, False, False, False]
+    assert owner.get(path).status_code == 200
+    dispatch.run()
+    assert passed(row) == [True, True, False, False, False]
+    Pump().run()
+    assert passed(row) == [True] * 5
+    page = owner.get(path).content.decode()
+    assert reverse("admin:delivery", args=(row.deliveries.get().pk,)) in page
 
 
 def test_a_refused_test_event_says_so(olga, klaviyo, twin):
     twin.fault(status=400)
-    row = owe_test_event(klaviyo, olga, now=timezone.now())
-    Pump().run()
-    row.refresh_from_db()
-    assert stations(row)[-1].has_failed
+    row = make_test_event(klaviyo, olga, now=timezone.now())
+    go_its_way()
+    assert stations(row, row.deliveries.get())[-1].has_failed
+
+
+def test_a_paused_connection_says_why_the_test_did_not_go(olga, klaviyo):
+    Connection.objects.filter(pk=klaviyo.pk).update(is_active=False)
+    row = make_test_event(klaviyo, olga, now=timezone.now())
+    go_its_way()
+    assert row.deliveries.get().reason == "connection_inactive"
+
+
+def test_nobody_outside_can_send_a_test_event(klaviyo, shop, twin):
+    told = {
+        "webhook_type": "viaduct_test",
+        "connection_id": klaviyo.pk,
+        "email": "x@klaviyo-demo.com",
+        "properties": {},
+    }
+    event(shop, json.dumps(told).encode(), webhook_type="viaduct_test", state="received", authenticated_by="bearer")
+    go_its_way()
+    assert twin.events() == []
 
 
 def test_the_test_event_takes_no_identity_of_vrios(olga, klaviyo):
-    row = owe_test_event(klaviyo, olga, now=timezone.now())
-    assert Source.objects.get(pk=row.event.source_id).archived_at is not None
+    row = make_test_event(klaviyo, olga, now=timezone.now())
+    assert Source.objects.get(pk=row.source_id).archived_at is not None
 
 
 def test_without_an_address_there_is_nobody_to_send_it_to(owner, olga, klaviyo):
