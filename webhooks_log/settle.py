@@ -79,19 +79,15 @@ def flush(turn: Turn, block: Block, *, now: datetime, lease_seconds: float, acco
     """
     with transaction.atomic():
         kept = held(turn, now=now).update(leased_until=now + timedelta(seconds=lease_seconds), rung_at=now, **account)
+        if kept:
+            accepted = (settled.row for settled in block.settlements if settled.state == Delivery.State.DELIVERED)
+            fresh_profile.owe(accepted, now=now)
         _write_attempts(block.calls, is_late=not kept)
         if kept:
             _write_settlements(turn, block.settlements, now)
             counts.add(_counted(block), now)
     attempt_log.note(block)
-    if kept:
-        fresh_profile.owe(_came_late(block.settlements), now=now)
     return bool(kept)
-
-
-def _came_late(settlements: list[Settlement]) -> list[int]:
-    """Accepted only after more than one call: a younger message may have overtaken these."""
-    return [one.row.id for one in settlements if one.state == Delivery.State.DELIVERED and one.row.attempts > 1]
 
 
 def drop_phone(turn: Turn, row: Owed, body: bytes, *, now: datetime) -> bool:

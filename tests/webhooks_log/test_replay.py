@@ -256,7 +256,7 @@ def test_a_replay_touches_no_profile_but_by_its_address(shop: Shop, twin: Twin) 
     start(shop)
     go()
     assert "2025550123" not in twin.requests()[-1]["body"]
-    assert Delivery.objects.get().identity_only
+    assert Delivery.objects.get(unique_id="1").identity_only
 
 
 def test_a_replay_leaves_behind_live_traffic(shop: Shop, twin: Twin, settings) -> None:
