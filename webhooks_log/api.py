@@ -26,7 +26,7 @@ def explain(request: HttpRequest) -> HttpResponse:
 
 def _asked(request: HttpRequest, caller: Caller) -> list[Explanation]:
     merchant = Merchant.objects.get(pk=caller.merchant_id)
-    asked = {name: value.strip() for name, value in request.GET.items() if value.strip()}
+    asked = {name: text for name, value in request.GET.items() if (text := value.replace("\0", "").strip())}
     if order := asked.get("order_id"):
         return [explain_order([merchant], order[:50])]
     if event := asked.get("event_id"):

@@ -37,7 +37,7 @@ class Hit:
 def find(request: HttpRequest) -> HttpResponse:
     """What is known under `?q=`; a single hit leads straight to it."""
     eyes = narrowed(request)
-    asked = request.GET.get("q", "").strip()[:200]
+    asked = request.GET.get("q", "").replace("\0", "").strip()[:200]
     hits = search(asked, eyes) if asked else []
     if len(hits) == 1:
         return redirect(hits[0].href)

@@ -121,7 +121,9 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
 
 def _start(request: HttpRequest, selection: Selection, choices: dict[str, Any]) -> HttpResponse:
     try:
-        started = replay.start(selection, actor=request.user, reason=request.POST.get("reason", "")[:500], **choices)
+        started = replay.start(
+            selection, actor=request.user, reason=request.POST.get("reason", "").replace("\0", "")[:500], **choices
+        )
     except replay.Refused as refused:
         messages.warning(request, refused.sentence)
         return redirect(f"{reverse('admin:replay_plan')}?{selection.as_query()}")

@@ -37,7 +37,7 @@ def saved_filters(user: AbstractBaseUser, eyes: Viewer) -> list[Chip]:
 def filter_save(request: HttpRequest) -> HttpResponse:
     """Keep the address's filter under a name; the same name replaces."""
     query = read(request.GET, customer=None).as_query()
-    name = request.POST.get("name", "").strip()[:60]
+    name = request.POST.get("name", "").replace("\0", "").strip()[:60]
     if name and query:
         SavedFilter.objects.update_or_create(user_id=request.user.pk, name=name, defaults={"query": query})
     return redirect(f"{reverse('admin:webhooks')}?{query}")

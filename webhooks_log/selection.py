@@ -79,7 +79,10 @@ def read(address: Mapping[str, str], **scope: object) -> Selection:
         for name in ("customer", "connection", "event", "replay")
         if _is_id(value := address.get(name, ""))
     }
-    words = {name: address.get(name, "").strip()[:200] for name in ("merchant", "order", "metric", "since", "until")}
+    words = {
+        name: address.get(name, "").replace("\0", "").strip()[:200]
+        for name in ("merchant", "order", "metric", "since", "until")
+    }
     given = {
         **numbers,
         **words,

@@ -42,7 +42,7 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
 def why_order(request: HttpRequest) -> HttpResponse:
     """The checklist for `?order=`, narrowed by `?merchant=`."""
     eyes = narrowed(request)
-    order = request.GET.get("order", "").strip()[:50]
+    order = request.GET.get("order", "").replace("\0", "").strip()[:50]
     if not order or not eyes.merchants:
         raise Http404
     merchants = list(eyes.merchants.values())
