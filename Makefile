@@ -55,6 +55,9 @@ lint: dev-env ## format, style, types, migrations, secrets, known weaknesses of 
 audit: dev-env
 	$(PYTHON) .ci/audit_dependencies.py
 
+sbom: run-env ## write sbom.json: what Viaduct runs on, from the lock file (CycloneDX)
+	@$(PYTHON) .ci/write_sbom.py requirements/run.txt > sbom.json && echo "sbom.json is written."
+
 format: dev-env ## write the style that lint asks for
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .

@@ -249,7 +249,7 @@ if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "connections.reports.ReportFilter"
-X_FRAME_OPTIONS = "SAMEORIGIN"  # the admin's pop-ups are frames of its own
+X_FRAME_OPTIONS = "DENY"  # for browsers that do not know frame-ancestors, below
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
