@@ -21,6 +21,7 @@ logger = logging.getLogger("viaduct.clock")
 ALIVE_EVERY = timedelta(seconds=5)
 UNPARK_EVERY = timedelta(seconds=2)
 RECHECK_EVERY = timedelta(seconds=30)
+SILENT_TIMES = 4  # with many hosts an idle one may miss a few of the tasks that prove life
 MOST_QUEUED = 20  # bells already waiting: more of them would not help
 
 
@@ -66,11 +67,12 @@ def unserved_inboxes(now: datetime) -> bool:
     return Inbox.objects.filter(free).filter(Exists(waits)).exists()
 
 
-def is_wedged(*, now: datetime, since: datetime) -> str:
-    """Why the cluster should be restarted; "" when it need not be.
+def is_wedged(*, now: datetime, since: datetime, silent_seconds: float = 0.0) -> str:
+    """Why a cluster started at `since` should be restarted; "" when it need not be.
 
     The cluster is judged by what it does, not by what it reports: no task has run for a while although one is rung
-    every few seconds, or due rows grow old although nothing pauses their lane.
+    every few seconds, or due rows grow old although nothing pauses their lane. `silent_seconds` is how long no task ran
+    in this very cluster while those of other hosts may have run some.
     """
     patience = timedelta(seconds=settings.WATCHDOG_SECONDS)
     if now - since < patience:
@@ -78,6 +80,8 @@ def is_wedged(*, now: datetime, since: datetime) -> str:
     age = heartbeat.age("queue", now=now)
     if age is None or age > patience:
         return "no task has run for too long"
+    if silent_seconds > SILENT_TIMES * settings.WATCHDOG_SECONDS:
+        return "no task has run on this host for too long"
     if overdue(now - patience):
         return "due deliveries are not being sent"
     return ""

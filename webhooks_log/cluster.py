@@ -6,6 +6,7 @@ idle can leave all others waiting for a lock for ever; so the group is ended as 
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+from django.db import Error as DatabaseFailure
 from django.utils import timezone
 
 from connections.models import KlaviyoAccount
@@ -28,32 +31,57 @@ GRACE_SECONDS = 10.0
 
 
 class Cluster:
-    """One django-q2 cluster of this host."""
+    """One django-q2 cluster of this worker."""
 
     def __init__(self, host: str) -> None:
-        self.record = f"cluster:{host}"
+        self.record = f"{records_of(host)}{os.getpid()}"
         self.folder = Path(tempfile.mkdtemp(prefix="viaduct-"))
         self.process: subprocess.Popen[bytes] | None = None
+        self.is_remembered = False
+        self._life: tuple[float, float] = (0.0, 0.0)  # the last sign of life, and when it was first seen
 
     def start(self) -> None:
         stop_file = self.folder / f"stop-{time.monotonic_ns()}"
         self.stop_file = stop_file
         self.process = subprocess.Popen(
             [sys.executable, "-m", "django", "qcluster"],
+            cwd=settings.BASE_DIR,
             env={**os.environ, stopping.VARIABLE: str(stop_file)},
             start_new_session=True,
         )
-        remember(self.record, self.process.pid, str(stop_file))
+        self.is_remembered = False
+        self._life = (0.0, time.monotonic())
+
+    def remember(self) -> None:
+        """Note which processes are ours, so that a later worker can end them if this one is killed."""
+        if self.process is None or self.is_remembered:
+            return
+        detail = {
+            "group": self.process.pid,
+            "stop_file": str(self.stop_file),
+            "worker": [os.getpid(), born(os.getpid())],
+        }
+        Heartbeat.objects.update_or_create(name=self.record, defaults={"at": timezone.now(), "detail": detail})
+        self.is_remembered = True
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def silent_seconds(self) -> float:
+        """How long no task has run in this very cluster, by a clock that nobody sets."""
+        file = stopping.life_of(self.stop_file)
+        life = file.stat().st_mtime if file.exists() else 0.0
+        if life != self._life[0]:
+            self._life = (life, time.monotonic())
+        return time.monotonic() - self._life[1]
 
     def stop(self, *, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask long jobs to leave, then the cluster, then end whatever is left of its group."""
         if self.process is None:
             return
         self.stop_file.touch()
-        self._wait_for_jobs(grace_seconds / 2)
+        with suppress(DatabaseFailure):  # then nobody can give a lease back either
+            self._wait_for_jobs(grace_seconds / 2)
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -61,6 +89,9 @@ class Cluster:
         end_group(self.process.pid)
         self.process.wait()
         self.process = None
+        with suppress(DatabaseFailure):
+            Heartbeat.objects.filter(name=self.record).delete()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def restart(self) -> None:
         if self.process is not None:
@@ -76,17 +107,27 @@ class Cluster:
 
 
 def end_orphans(host: str) -> None:
-    """End what an earlier worker of this host left behind, if it is really ours."""
-    record = Heartbeat.objects.filter(name=f"cluster:{host}").first()
-    if record is not None and is_ours(int(record.detail["group"]), record.detail["stop_file"]):
-        logger.warning("Ending the orphans of an earlier worker")
-        end_group(int(record.detail["group"]))
+    """End what killed workers of this host left behind, if it is really ours; living workers' clusters are theirs."""
+    for record in Heartbeat.objects.filter(name__startswith=records_of(host)):
+        worker, birth = record.detail["worker"]
+        if born(worker) == birth:
+            continue
+        if is_ours(record.detail["group"], record.detail["stop_file"]):
+            logger.warning("Ending the orphans of an earlier worker")
+            end_group(record.detail["group"])
+        record.delete()
 
 
-def remember(record: str, group: int, stop_file: str) -> None:
-    Heartbeat.objects.update_or_create(
-        name=record, defaults={"at": timezone.now(), "detail": {"group": group, "stop_file": stop_file}}
-    )
+def records_of(host: str) -> str:
+    """What the names of a host's cluster records start with; the worker's process id follows."""
+    return f"cluster:{host[:40]}:"
+
+
+def born(pid: int) -> str:
+    """When a process started, in the system's own count: with its id this names one process for ever. "" if none."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return ""
 
 
 def holds_leases(group: int) -> bool:

@@ -5,11 +5,16 @@ from typing import Any
 
 from django.utils import timezone
 
+from webhooks_log import stopping
 from webhooks_log.models import Heartbeat
+
+QUEUE = "queue"
 
 
 def beat(name: str, **detail: Any) -> None:
-    """Say that the part of that name is alive now."""
+    """Say that the part of that name is alive now; the queue says it to its own worker as well."""
+    if name == QUEUE:
+        stopping.show_life()
     Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now(), "detail": detail})
 
 

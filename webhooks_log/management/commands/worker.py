@@ -12,8 +12,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connections
+from django.db import Error as DatabaseFailure
+from django.db import connections
 from django.utils import timezone
+from redis import RedisError
 
 from webhooks_log import heartbeat
 from webhooks_log.clock import Clock, is_wedged
@@ -23,6 +25,7 @@ from webhooks_log.memory import memory_bytes
 logger = logging.getLogger("viaduct.worker")
 
 REPORT_SECONDS = 5.0
+AWAY = (DatabaseFailure, RedisError)
 
 
 class Command(BaseCommand):
@@ -33,10 +36,8 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         self.host, self.reported_at = socket.gethostname(), 0.0
-        end_orphans(self.host)
         self.cluster = Cluster(self.host)
         self.clock = Clock()
-        self._start()
         try:
             while not self.stops:
                 self._look()
@@ -45,14 +46,18 @@ class Command(BaseCommand):
             self.cluster.stop()
 
     def _look(self) -> None:
-        """One look of clock and watchdog. A database that is away is no reason to end: it comes back."""
+        """One look of clock and watchdog. A database or a queue that is away is no reason to end: it comes back."""
         try:
+            if self.cluster.process is None:
+                self._start()
+            self.cluster.remember()
             self.clock.tick()
             self._report()
-            why = "it ended" if not self.cluster.is_running() else is_wedged(now=timezone.now(), since=self.since)
-        except DatabaseError as error:
-            logger.warning("The database is away: %s", error)
+            why = self._trouble()
+        except AWAY as error:
+            logger.warning("Database or queue is away: %s", error)
             connections.close_all()
+            self.since = timezone.now()  # once it is back, the cluster too has a moment to find it
             return
         if why and not self.stops:
             logger.error("Restarting the cluster: %s", why)
@@ -66,8 +71,15 @@ class Command(BaseCommand):
             heartbeat.beat(f"worker:{self.host}", memory=memory_bytes(self.cluster.process.pid))
 
     def _start(self) -> None:
+        end_orphans(self.host)
         self.cluster.start()
         self.since = timezone.now()
+
+    def _trouble(self) -> str:
+        """Why the cluster should be restarted; "" when it need not be."""
+        if not self.cluster.is_running():
+            return "it ended"
+        return is_wedged(now=timezone.now(), since=self.since, silent_seconds=self.cluster.silent_seconds())
 
     def _stop(self, *_: object) -> None:
         self.stops = True
