@@ -26,7 +26,7 @@ from django.db import connection  # noqa: E402
 from connections.klaviyo.exchange import Exchange  # noqa: E402
 from connections.models import Connection, KlaviyoAccount, Membership, Merchant, Source  # noqa: E402
 from webhooks_log.models import AttemptContent, Body, Delivery  # noqa: E402
-from webhooks_log.packing import pack, pack_content  # noqa: E402
+from webhooks_log.packing import pack, pack_content, unpack  # noqa: E402
 
 MERCHANTS, VIEWERS, SAMPLES = 20, 4, 64
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -253,14 +253,18 @@ def _targets(users: list[Any], deliveries: int, people: int) -> dict[str, Any]:
         "heavy": HEAVY_CUSTOMER,
         "deliveries": [found[0] for found in picked if found],
         "orders": [found[1] for found in picked if found],
-        "bytes_per_attempt": _bytes(),
+        "bytes": _bytes(),
     }
 
 
-def _bytes() -> dict[str, int]:
-    """What a body and an exchange cost at rest, beside their plain text."""
-    body, content = Body.objects.order_by("pk").first(), AttemptContent.objects.order_by("pk").first()
-    return {"body": len(body.content), "exchange": len(content.packed)} if body and content else {}
+def _bytes() -> dict[str, list[int]]:
+    """What messages and exchanges cost at rest, and as plain text."""
+    bodies = [(row.content, row.codec) for row in Body.objects.order_by("pk")[:SAMPLES]]
+    contents = [(row.packed, row.codec) for row in AttemptContent.objects.order_by("pk")[:SAMPLES]]
+    return {
+        name: [sum(len(packed) for packed, _ in rows), sum(len(unpack(bytes(packed), codec)) for packed, codec in rows)]
+        for name, rows in (("messages", bodies), ("exchanges", contents))
+    }
 
 
 def _session(user: Any) -> str:
