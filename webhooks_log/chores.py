@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from webhooks_log import alerts, erasure, notices, tally
+from webhooks_log import alerts, dispatch, erasure, fresh_profile, notices, tally
 from webhooks_log import purge as purging
+from webhooks_log import replay as replays
 from webhooks_log.models import Heartbeat
 
 
@@ -34,6 +35,8 @@ CHORES = (
     Chore("erase", timedelta(seconds=10)),
     Chore("count", timedelta(seconds=15)),
     Chore("tell", timedelta(seconds=20)),
+    Chore("send_again", timedelta(seconds=3)),
+    Chore("freshen", timedelta(seconds=3)),
 )
 SOON = timedelta(seconds=10)
 
@@ -61,6 +64,17 @@ def purge() -> None:
 def erase() -> None:
     """Carry on every erasure that is not done."""
     erasure.advance_all()
+
+
+def send_again() -> None:
+    """Every running replay in a task of its own, so that none of them holds up another."""
+    for replay in replays.running():
+        async_task(replays.ADVANCE, replay)
+
+
+def freshen() -> None:
+    """Render the profiles that late messages owe."""
+    dispatch.ring_lanes(fresh_profile.render_owed(now=timezone.now()))
 
 
 def count() -> None:

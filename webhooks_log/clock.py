@@ -13,7 +13,7 @@ from django_q.tasks import async_task, queue_size
 
 from connections import doctor, turns
 from events.models import Event, Inbox
-from webhooks_log import chores, claim, dispatch, fresh_profile, gates, heartbeat, jobs, replay
+from webhooks_log import chores, claim, dispatch, gates, heartbeat, jobs
 from webhooks_log.models import Delivery
 
 logger = logging.getLogger("viaduct.clock")
@@ -53,8 +53,6 @@ class Clock:
 
     def _gates(self, now: datetime) -> None:
         dispatch.release_waiting(now=now)
-        replay.advance(now=now)
-        dispatch.ring_lanes(fresh_profile.render_owed(now=now))
         if _is_time(self.unparked_at, UNPARK_EVERY, now):
             gates.unpark(now=now)
             self.unparked_at = now

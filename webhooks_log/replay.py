@@ -1,6 +1,6 @@
 """Sends again on purpose: one Delivery at a person's word, or many as a replay that can be counted, paused and stopped.
 
-Buttons, pages and `manage.py replay` come here; the clock carries replays forward in blocks below live traffic.
+Buttons, pages and `manage.py replay` come here; the queue carries replays forward in blocks below live traffic.
 Callers have checked tenant and permission; who, when and why is recorded here.
 """
 
@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from connections import audit, turns
 from connections.models import Merchant
@@ -26,10 +27,12 @@ __all__ = [
     "Plan",
     "Refused",
     "advance",
+    "advance_one",
     "merchant_of",
     "pause",
     "plan",
     "resume",
+    "running",
     "send_again",
     "start",
     "stop",
@@ -38,6 +41,7 @@ __all__ = [
 ]
 
 State = Delivery.State
+ADVANCE = "webhooks_log.replay.advance_one"
 BLOCK = 500
 MOST_OUTSTANDING = 1000  # handed to the lanes and not settled: what a pause has to take back at most
 
@@ -100,7 +104,8 @@ def take_back(rows: QuerySet[Delivery], *, now: datetime) -> int:
     ended: dict[str, Any] = {"next_attempt_at": None, "settled_at": now, "updated_at": now, "claim_token": None}
     ended["detail"] = ""
     stopped = rows.exclude(pk__in=told).update(state=State.SKIPPED, reason="stopped", **ended)
-    return stopped + Delivery.objects.filter(pk__in=told).update(state=State.DELIVERED, reason="", **ended)
+    accepted_before = Delivery.objects.filter(pk__in=told, state__in=(State.QUEUED, State.WAITING))
+    return stopped + accepted_before.update(state=State.DELIVERED, reason="", **ended)
 
 
 def _cannot_stop(row: Delivery) -> str:
@@ -132,7 +137,7 @@ def start(
     backfill: bool | None = None,
     merchant: Merchant | None = None,
 ) -> Replay:
-    """Begin to send a selection again, below live traffic; the clock carries it forward. Raises Refused."""
+    """Begin to send a selection again, below live traffic; the queue carries it forward. Raises Refused."""
     if not reason.strip():
         raise Refused("Say why, so that others can understand it later.")
     choices = {"translates_anew": translates_anew, "includes_delivered": includes_delivered, "backfill": backfill}
@@ -149,6 +154,7 @@ def start(
             **choices,
         )
         audit.record(actor, "replay started", replay, {"deliveries": (None, found.count)}, reason)
+    async_task(ADVANCE, replay.pk)
     return replay
 
 
@@ -198,16 +204,21 @@ def _waiting(replay: Replay) -> QuerySet[Delivery]:
     return Delivery.objects.filter(replay=replay, rank=Delivery.Rank.REPLAY, state__in=open_states)
 
 
-# ── For the clock ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── For the queue ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def running() -> list[int]:
+    return list(Replay.objects.filter(state=Replay.State.RUNNING).order_by("pk").values_list("pk", flat=True))
 
 
 def advance(*, now: datetime) -> int:
-    """Hand the next block of every running replay to the lanes; how many rows. Safe from several clocks at once."""
-    running = Replay.objects.filter(state=Replay.State.RUNNING).order_by("pk").values_list("pk", flat=True)
-    return sum(_advance(pk, now) for pk in list(running))
+    """Hand the next block of every running replay to the lanes; how many rows."""
+    return sum(advance_one(pk, now=now) for pk in running())
 
 
-def _advance(pk: int, now: datetime) -> int:
+def advance_one(pk: int, *, now: datetime | None = None) -> int:
+    """Hand the next block of a replay to the lanes; how many rows. Safe from several workers at once."""
+    now = now or turns.database_now()
     with transaction.atomic():
         replay = Replay.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=pk)
         room = MOST_OUTSTANDING - _outstanding(replay)
