@@ -18,7 +18,7 @@ from connections.klaviyo.budget import BULK
 from connections.klaviyo.bulk import MOST_EVENTS, Told, bulk, take_apart
 from connections.klaviyo.limits import BODY_BYTES
 from connections.klaviyo.payloads import BULK_PATH, EVENTS_PATH
-from webhooks_log import claim, refused_phones
+from webhooks_log import claim
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.job_parts import SORTABLE, Job, Own, Part, own_outcomes
@@ -177,9 +177,6 @@ class BulkSide:
             return []
         strips = {own.row.id: own for own in owns if own.loses_phone}
         bodies = [(own.row, own.outcome.stripped) for own in strips.values()]
-        for own in strips.values():
-            if own.outcome.verdict.name == "phone_refused":
-                refused_phones.remember(self.lane.turn.pk, own.row.body, now=now)
         is_kept = drop_phones(self.lane.turn, bodies, now=now) if bodies else True
         for own in owns:
             if not own.goes_again and own.row.id not in strips:

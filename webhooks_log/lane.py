@@ -18,7 +18,7 @@ from connections import secrets, turns
 from connections.klaviyo.budget import Budget
 from connections.klaviyo.exchange import Exchange
 from connections.models import Connection, KlaviyoAccount
-from webhooks_log import claim, gates, ladder, refused_phones
+from webhooks_log import claim, gates, ladder
 from webhooks_log.breaker import Breaker
 from webhooks_log.bulk import BulkSide
 from webhooks_log.claim import Owed
@@ -208,8 +208,6 @@ class Lane:
 
     def _now_without_phone(self, row: Owed, outcome: Outcome, now: datetime) -> None:
         stripped = outcome.stripped
-        if outcome.verdict.name == "phone_refused":
-            refused_phones.remember(self.turn.pk, row.body, now=now)
         if row.phone_dropped_at or stripped == row.body:
             row.claims = 0
             self._settle(

@@ -13,12 +13,15 @@ from webhooks_log.models import RefusedPhone
 REMEMBERED = timedelta(days=30)
 
 
-def remember(account_id: int, body: bytes, *, now: datetime) -> None:
-    """Klaviyo refused the phone number in this body."""
-    for number in numbers_in(body):
-        RefusedPhone.objects.update_or_create(
-            account_id=account_id, digest=digest(number), defaults={"refused_at": now}
-        )
+def remember(account_id: int, bodies: Iterable[bytes], *, now: datetime) -> None:
+    """Klaviyo refused the phone numbers in these bodies."""
+    digests = sorted({digest(number) for body in bodies for number in numbers_in(body)})
+    RefusedPhone.objects.bulk_create(
+        [RefusedPhone(account_id=account_id, digest=one, refused_at=now) for one in digests],
+        update_conflicts=True,
+        unique_fields=["account", "digest"],
+        update_fields=["refused_at"],
+    )
 
 
 def refused(account_ids: Iterable[int], numbers: Iterable[str], *, now: datetime) -> dict[int, set[str]]:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from connections.turns import Turn, held
-from webhooks_log import attempt_log, blocks, counts, fresh_profile
+from webhooks_log import attempt_log, blocks, counts, fresh_profile, refused_phones
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.job_parts import Part
@@ -82,12 +82,21 @@ def flush(turn: Turn, block: Block, *, now: datetime, lease_seconds: float, acco
         if kept:
             accepted = (settled.row for settled in block.settlements if settled.state == Delivery.State.DELIVERED)
             fresh_profile.owe(accepted, now=now)
+            refused_phones.remember(turn.pk, _refused(block.calls), now=now)
         _write_attempts(block.calls, is_late=not kept)
         if kept:
             _write_settlements(turn, block.settlements, now)
             counts.add(_counted(block), now)
     attempt_log.note(block)
     return bool(kept)
+
+
+def _refused(calls: list[Call]) -> Iterable[bytes]:
+    """Bodies whose phone number Klaviyo refused, or took the message without. A whole job's header names nobody."""
+    for call in calls:
+        name = call.outcome.verdict.name
+        if name == "phone_refused" or (name == "phone_ignored" and call.part is None):
+            yield call.part.content if call.part else call.outcome.exchange.body
 
 
 def drop_phone(turn: Turn, row: Owed, body: bytes, *, now: datetime) -> bool:

@@ -8,7 +8,8 @@ from django.utils import timezone
 from connections.models import Connection, KlaviyoAccount
 from tests.twin import Twin
 from tests.webhooks_log.lanes import Shop, pump
-from webhooks_log.models import Attempt, Delivery
+from webhooks_log import refused_phones
+from webhooks_log.models import Attempt, Delivery, RefusedPhone
 from webhooks_log.packing import unpack_body, unpack_content
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,6 +58,16 @@ def test_a_refused_phone_is_dropped_and_sent_again_at_once_exactly_once(shop: Sh
     assert (first.status, first.verdict, second.status, second.without_phone) == (400, "phone_refused", 202, True)
     assert b"phone_number" not in unpack_body(second.body)
     assert ids(twin) == ["1668"]
+
+
+@pytest.mark.parametrize("mode", ["reject", "partial"])
+def test_a_refused_phone_is_remembered_for_the_account(shop: Shop, twin: Twin, mode: str) -> None:
+    twin.settings(possible_only="refused", phone_mode=mode)
+    shop.owe("1668", phone="+15551234567")
+    shop.owe("1669", phone="+12025550123")
+    pump(2)
+    pump(1)
+    assert RefusedPhone.objects.get().digest == refused_phones.digest("+15551234567")
 
 
 def test_a_second_refusal_ends_it(shop: Shop, twin: Twin) -> None:

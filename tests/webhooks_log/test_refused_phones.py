@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def refuse(merchant: Merchant, now: datetime = NOW) -> None:
     tell(merchant, sale("1"))
     row = rows(merchant)[0]
-    refused_phones.remember(row.account_id, unpack_body(row.body), now=now)
+    refused_phones.remember(row.account_id, [unpack_body(row.body)], now=now)
 
 
 def test_a_refused_number_is_left_out_and_the_tab_says_so() -> None:
