@@ -4,25 +4,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('connections', '0003_clocks_of_their_own'),
-        ('events', '0003_mirror_by_event'),
-        ('webhooks_log', '0005_alerts'),
+        ("connections", "0003_clocks_of_their_own"),
+        ("events", "0003_mirror_by_event"),
+        ("webhooks_log", "0005_alerts"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='delivery',
-            name='campaign_id',
-            field=models.CharField(blank=True, db_default='', default='', max_length=50),
+            model_name="delivery",
+            name="campaign_id",
+            field=models.CharField(blank=True, db_default="", default="", max_length=50),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(models.F('id'), condition=models.Q(('reason', 'profile_refresh')), name='owes_refresh'),
+            model_name="delivery",
+            index=models.Index(models.F("id"), condition=models.Q(("reason", "profile_refresh")), name="owes_refresh"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(models.F('replay'), condition=models.Q(('replay__isnull', False), ('state__in', ('queued', 'sending', 'waiting'))), name='open_of_replay'),
+            model_name="delivery",
+            index=models.Index(
+                models.F("replay"),
+                condition=models.Q(("replay__isnull", False), ("state__in", ("queued", "sending", "waiting"))),
+                name="open_of_replay",
+            ),
         ),
     ]
