@@ -19,7 +19,7 @@ def part(name: str) -> str:
 
 
 def row() -> Rule:
-    return eval(part("row").removesuffix(","), vars(catalogue))
+    return eval(part("row"), vars(catalogue))
 
 
 def test_the_event_of_the_example_says_its_messages() -> None:
