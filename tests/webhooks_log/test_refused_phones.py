@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from connections.models import Merchant
+from connections.models import KlaviyoAccount, Merchant
 from tests.events.vrio_records import customer, sale
 from tests.webhooks_log.inbox import NOW, connect, profile, rows, shop, tell
-from webhooks_log import refused_phones
+from webhooks_log import purge, refused_phones
 from webhooks_log.models import RefusedPhone
 from webhooks_log.packing import unpack_body
 
@@ -52,3 +52,11 @@ def test_after_a_month_it_is_tried_again_and_forgotten() -> None:
     assert "phone_number" in profile(rows(merchant, unique_id="2")[0])
     assert refused_phones.forget_old(now=NOW) == 1
     assert not RefusedPhone.objects.exists()
+
+
+def test_what_is_remembered_no_longer_goes_with_the_purge() -> None:
+    account = KlaviyoAccount.objects.create(cid="Forget")
+    for days, digest in ((29, "young"), (31, "old")):
+        RefusedPhone.objects.create(account=account, digest=digest, refused_at=NOW - timedelta(days=days))
+    purge.small_things(NOW)
+    assert [phone.digest for phone in RefusedPhone.objects.all()] == ["young"]
