@@ -1,6 +1,6 @@
 """Puts a profile right after an older message of its customer was accepted behind a newer one.
 
-Lanes note that a refresh is owed, in the transaction that settles the older message; the clock renders it from the
+Lanes note that a refresh is owed, in the transaction that settles the older message; a chore renders it from the
 mirror as it is then, and it leaves like any profile. One at a time for each customer and connection.
 """
 
@@ -131,7 +131,7 @@ def _refresh(row: Delivery, attempts: int, now: datetime) -> Delivery:
     )
 
 
-# ── What it says: rendered by the clock ──────────────────────────────────────────────────────────────────────────────
+# ── What it says: rendered by a chore ───────────────────────────────────────────────────────────────────────────────
 
 
 def render_owed(*, now: datetime) -> set[int]:

@@ -1,6 +1,6 @@
 """`manage.py replay`: counts what a selection would send again, and starts it with `--yes --reason`.
 
-The worker's clock carries a replay forward; this command only starts, pauses, resumes and stops it.
+The worker carries a replay forward; this command only starts, pauses, resumes and stops it.
 """
 
 import argparse
