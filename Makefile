@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge lint audit format screenshots lock run-env dev-env clean
+.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge gameday lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2
@@ -43,6 +43,9 @@ bench-tab: dev-env ## the Webhooks tab at size, four viewers (BENCH_ATTEMPTS, TE
 
 bench-dispatch: dev-env ## how fast events become Deliveries, against a bare insert of the same rows
 	@$(PYTHON) -m tests.bench.dispatch
+
+gameday: dev-env ## ten minutes of trouble on real processes, and a page that says what became of it (GAMEDAY_SECONDS)
+	@$(PYTHON) -m tests.bench.gameday
 
 lint: dev-env ## format, style, types, migrations, secrets, known weaknesses of dependencies
 	.venv/bin/ruff format --check .

@@ -198,6 +198,7 @@ else:
 
 # ── Worker: the clock and the watchdog beside the cluster ────────────────────────────────────────────────────────────
 CLOCK_SECONDS = env.float("CLOCK_SECONDS", default=1.0)
+WORKER_NAME = env.str("WORKER_NAME", default="")  # of several on one host
 WATCHDOG_SECONDS = env.float("WATCHDOG_SECONDS", default=30.0)
 
 # ── Retention ────────────────────────────────────────────────────────────────────────────────────────────────────────

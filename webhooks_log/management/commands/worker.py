@@ -35,7 +35,7 @@ class Command(BaseCommand):
         self.stops = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        self.host, self.reported_at = socket.gethostname(), 0.0
+        self.host, self.reported_at = settings.WORKER_NAME or socket.gethostname(), 0.0
         self.cluster = Cluster(self.host)
         self.clock = Clock()
         try:
