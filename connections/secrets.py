@@ -76,5 +76,10 @@ def hint(secret: str) -> str:
     return secret[-4:]
 
 
+def count_field_keys() -> int:
+    """How many keys may open what is sealed; raises ValueError where one of them is no Fernet key."""
+    return len([Fernet(key) for key in settings.FIELD_KEYS])
+
+
 def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.FIELD_KEYS])

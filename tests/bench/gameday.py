@@ -2,8 +2,8 @@
 
     python -m tests.bench.gameday        (GAMEDAY_SECONDS=600, GAMEDAY_RATE=5 events a second)
 
-PostgreSQL, Redis, two web processes, two workers and the sandbox on loopback; events are poured in all the time. At the
-end every accepted event must have arrived at the sandbox exactly once. Prints one page; exit status 1 where it is not so.
+PostgreSQL, Redis, two web processes, two workers and the sandbox on loopback; events are poured in all the time. At
+the end every accepted event must have arrived at the sandbox exactly once. Prints one page; exit status 1 otherwise.
 """
 
 import json
