@@ -90,8 +90,7 @@ def _ask(connection: Connection) -> list[Finding] | None:
         authorization = secrets.authorization(connection.sealed_key)
     except secrets.KeyLost:
         return None
-    with spending(connection.account_id, "doctor") as spend:
-        return ask(PROBES, authorization, spend)
+    return ask(PROBES, authorization, spending(connection.account_id, "doctor"))
 
 
 def _told(connection: Connection, diagnosis: Diagnosis, findings: list[Finding], now: datetime) -> Result:

@@ -5,35 +5,38 @@ it, and then our few calls come out of the three percent that lanes leave unused
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from connections import turns
 from connections.klaviyo.budget import Budget, family_of
 from connections.models import KlaviyoAccount
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 5.0
 PATIENCE_SECONDS = 1.0
 
 Spend = Callable[[str], bool]
 
 
-@contextmanager
-def spending(account_id: int, holder: str) -> Iterator[Spend]:
-    """A function that spends one call to a path, waiting a moment for it if need be; False if it may not go now."""
-    turn = turns.take(KlaviyoAccount, account_id, holder=holder, seconds=LEASE_SECONDS)
-    if turn is None:
-        yield lambda _: True
-        return
-    budget = Budget(KlaviyoAccount.objects.get(pk=account_id).budget, now=time.time())
-    try:
-        yield lambda path: _spend(budget, path)
-    finally:
+def spending(account_id: int, holder: str) -> Spend:
+    """A function that spends one call to a path, waiting a moment for it if need be; False if it may not go now.
+
+    The lease is held while counting only, never while Klaviyo is asked: a slow answer must not stop the lane.
+    """
+
+    def spend(path: str) -> bool:
+        turn = turns.take(KlaviyoAccount, account_id, holder=holder, seconds=LEASE_SECONDS)
+        if turn is None:
+            return True
+        budget = Budget(KlaviyoAccount.objects.get(pk=account_id).budget, now=time.time())
+        may_go = _take(budget, path)
         turns.held(turn).update(budget=budget.state(time.time()))
         turns.release(turn)
+        return may_go
+
+    return spend
 
 
-def _spend(budget: Budget, path: str) -> bool:
+def _take(budget: Budget, path: str) -> bool:
     family = family_of(path)
     wait = budget.wait(family, time.time())
     if wait > PATIENCE_SECONDS:

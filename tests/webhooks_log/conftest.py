@@ -23,6 +23,12 @@ def postgres_place(private_place: Place) -> Iterator[Place]:
         yield place
 
 
+@pytest.fixture
+def one_place(request: pytest.FixtureRequest) -> Place:
+    """The quickest kind of place, for what does not depend on it."""
+    return own_place() if "sqlite" in PLACES else request.getfixturevalue("postgres_place")
+
+
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> Place:
     """Each kind of place in turn. For tests with real transactions."""

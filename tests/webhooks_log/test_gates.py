@@ -1,13 +1,16 @@
 """The gates at the moment of sending: what closes is parked, what opens again lets go, to the right account."""
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from connections import doctor, secrets
 from connections.models import Connection, KlaviyoAccount
 from tests.twin import Twin
+from tests.webhooks_log.hosts import wait_until
 from tests.webhooks_log.lanes import Shop, pump
 from webhooks_log import gates
 from webhooks_log.clock import Clock
@@ -137,3 +140,20 @@ def test_our_own_lost_secret_holds_and_loses_nothing(shop: Shop, settings) -> No
     pump(1)
     assert Connection.objects.get().state == Connection.State.KEY_LOST
     assert standing() == {"1": ("waiting", "key_refused")}
+
+
+def test_a_doctor_who_gets_no_answer_keeps_no_lane_waiting(shop: Shop, twin: Twin) -> None:
+    twin.fault(count=0, delay_ms=4000, method="GET")
+    asking = Thread(target=_check_and_close, args=(shop.connection.pk,))
+    asking.start()
+    wait_until(lambda: twin.requests(method="GET"))
+    shop.owe("1")
+    pump(1)
+    assert standing() == {"1": ("delivered", "")}
+    twin.reset()
+    asking.join(60)
+
+
+def _check_and_close(pk: int) -> None:
+    doctor.check_by_id(pk)
+    connection.close()

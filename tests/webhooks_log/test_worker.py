@@ -42,25 +42,25 @@ def test_asked_to_leave_it_ends_within_seconds_and_leaves_nothing_half_done(plac
     assert Attempt.objects.filter(kind="single").count() == len(calls(twin))
 
 
-def test_a_killed_workers_cluster_lives_on_until_the_next_worker_ends_it(place: Place, twin: Twin) -> None:
-    host = Host(place, twin).start()
+def test_a_killed_workers_cluster_lives_on_until_the_next_worker_ends_it(one_place: Place, twin: Twin) -> None:
+    host = Host(one_place, twin).start()
     wait_until(lambda: Heartbeat.objects.filter(name="queue").exists())
     orphans = host.kill_only_itself()
     assert len(living(orphans)) >= 5
     delivery = Shop(twin).owe("1")
-    with Host(place, twin):
+    with Host(one_place, twin):
         wait_until(lambda: living(orphans) == [])
         wait_until(lambda: Delivery.objects.get(pk=delivery.pk).state == "delivered")
         assert Heartbeat.objects.filter(name__startswith="cluster:").count() == 1
     assert [event["unique_id"] for event in twin.events()] == ["1"]
 
 
-def test_two_workers_of_one_host_leave_each_other_alone(place: Place, twin: Twin) -> None:
+def test_two_workers_of_one_host_leave_each_other_alone(one_place: Place, twin: Twin) -> None:
     expected = [Shop(twin).owe("1").unique_id]
-    with Host(place, twin) as one:
+    with Host(one_place, twin) as one:
         wait_until(lambda: owed() == 0)
         first = one.cluster()
-        with Host(place, twin) as other:
+        with Host(one_place, twin) as other:
             wait_until(lambda: Heartbeat.objects.filter(name__startswith="cluster:").count() == 2)
             wait_until(lambda: len(other.cluster()) >= 5)
             assert living(first) == first

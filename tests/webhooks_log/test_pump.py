@@ -1,0 +1,119 @@
+"""One pump, many lanes: nobody waits long behind anybody, and the database is asked little."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from connections.models import KlaviyoAccount
+from tests.twin import Twin
+from tests.webhooks_log.books import assert_nothing_is_stuck
+from tests.webhooks_log.hosts import Host, Place, wait_until
+from tests.webhooks_log.lanes import Shop, pump
+from webhooks_log import claim, jobs, lane
+from webhooks_log import pump as pumping
+from webhooks_log.models import Delivery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WITHIN = timedelta(seconds=5)
+
+
+@pytest.fixture
+def shop(twin: Twin, settings) -> Shop:
+    settings.KLAVIYO_BASE_URL = twin.url
+    return Shop(twin)
+
+
+def backlog(shop: Shop, count: int, **fields: object) -> None:
+    with transaction.atomic():
+        for number in range(count):
+            shop.owe(f"{shop.merchant.pk}-{number}", **fields)
+
+
+def arrived_at(twin: Twin, shop: Shop, unique_id: str) -> datetime:
+    """When the twin received it."""
+    sent = [call for call in twin.requests(account=shop.account.cid) if f'"{unique_id}"' in (call["body"] or "")]
+    return datetime.fromisoformat(sent[0]["at"])
+
+
+def test_calls_that_hang_in_one_lane_do_not_stop_another(shop: Shop, twin: Twin, settings) -> None:
+    settings.LANE_THREADS, settings.KLAVIYO_TOTAL_SECONDS = 4, 6.0
+    twin.fault(count=0, delay_ms=30_000, account=shop.account.cid)
+    backlog(shop, 20)
+    quiet = Shop(twin, cid="Quiet1", name="quiet")
+    fresh = quiet.owe("fresh", next_attempt_at=timezone.now() + timedelta(seconds=1))
+    pump(4)
+    assert arrived_at(twin, quiet, "fresh") - fresh.next_attempt_at < timedelta(seconds=3)
+
+
+def test_a_busy_lane_gives_its_place_to_one_that_waits(shop: Shop, twin: Twin, settings, monkeypatch) -> None:
+    monkeypatch.setattr(pumping, "MOST_LANES", 2)
+    settings.LANE_THREADS, settings.LANE_SLICE_SECONDS = 4, 0.5
+    twin.settings(latency_ms=100)
+    backlog(shop, 200)
+    backlog(Shop(twin, cid="Second", name="second"), 200)
+    quiet = Shop(twin, cid="Quiet1", name="quiet")
+    fresh = quiet.owe("fresh", next_attempt_at=timezone.now() + timedelta(seconds=1))
+    pump(6)
+    assert arrived_at(twin, quiet, "fresh") - fresh.next_attempt_at < WITHIN
+
+
+def test_inside_a_lane_a_fresh_event_overtakes_backlog_and_replays(shop: Shop, twin: Twin, settings) -> None:
+    settings.LANE_THREADS, settings.LANE_BLOCK = 2, 10
+    twin.settings(latency_ms=100)
+    backlog(shop, 150, rank=Delivery.Rank.BACKLOG)
+    fresh = shop.owe("fresh", next_attempt_at=timezone.now() + timedelta(seconds=1))
+    pump(4)
+    assert arrived_at(twin, shop, "fresh") - fresh.next_attempt_at < timedelta(seconds=2)
+
+
+def test_a_quiet_lane_is_served_within_seconds_beside_twenty_that_are_full(one_place: Place, twin: Twin) -> None:
+    twin.settings(latency_ms=400)
+    for number in range(20):
+        backlog(Shop(twin, cid=f"Full{number:02}", name=f"full{number}"), 30)
+    quiet = Shop(twin, cid="Quiet1", name="quiet")
+    with Host(one_place, twin, Q_WORKERS=2, LANE_LEASE_SECONDS=10) as host:
+        wait_until(lambda: len(twin.requests()) > 60)
+        fresh = quiet.owe("fresh")
+        wait_until(lambda: Delivery.objects.get(pk=fresh.pk).state == "delivered")
+        left = Delivery.objects.filter(state__in=Delivery.OPEN).count()
+        host.stop()
+    assert left > 0
+    assert arrived_at(twin, quiet, "fresh") - fresh.next_attempt_at < WITHIN
+
+
+def test_full_blocks_cost_few_statements(shop: Shop, twin: Twin, settings, monkeypatch) -> None:
+    settings.LANE_THREADS, settings.LANE_BLOCK, settings.BUDGET_ENABLED = 64, 100, False
+    monkeypatch.setattr(lane, "FLUSH_SECONDS", 5.0)  # blocks are full however slow this machine is just now
+    twin.settings(limits="off")
+    backlog(shop, 1000)
+    with CaptureQueriesContext(connection) as asked:
+        pump()
+    assert Delivery.objects.filter(state="delivered").count() == 1000
+    statements = [query["sql"] for query in asked.captured_queries if query["sql"] not in ("BEGIN", "COMMIT")]
+    assert len(statements) / 1000 <= 0.15
+
+
+def test_it_leaves_when_nothing_is_due_and_leaves_nothing_behind(shop: Shop) -> None:
+    backlog(shop, 20)
+    assert pump() == 20
+    assert_nothing_is_stuck()
+    assert claim.due_accounts(timezone.now(), mine=[], limit=1) == []
+
+
+def test_a_bell_rings_at_once_for_a_lane_that_was_just_served(shop: Shop) -> None:
+    backlog(shop, 1)
+    pump()
+    assert jobs.ring_lane(shop.account.pk)
+
+
+def test_what_another_process_learnt_of_a_wait_is_obeyed(shop: Shop, twin: Twin) -> None:
+    shop.owe("1")
+    later = timezone.now() + timedelta(minutes=5)
+    due = claim.due_accounts(timezone.now(), mine=[], limit=1)
+    KlaviyoAccount.objects.filter(pk__in=due).update(throttled_until=later)
+    pump(1)
+    assert twin.requests() == []
+    assert KlaviyoAccount.objects.get(pk=shop.account.pk).throttled_until == later

@@ -1,0 +1,141 @@
+"""The queue is not trusted: wedged, poisoned, emptied or doubled, it costs seconds, never a message."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+from redis import Redis
+
+from connections.models import KlaviyoAccount
+from tests.twin import Twin
+from tests.webhooks_log.books import assert_in_order, repeats
+from tests.webhooks_log.hosts import Host, Place, wait_until
+from tests.webhooks_log.lanes import Shop
+from webhooks_log.clock import SILENT_TIMES, is_wedged
+from webhooks_log.jobs import DRAIN
+from webhooks_log.models import Delivery, Heartbeat
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+LONG_AGO = NOW - timedelta(hours=1)
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def shop(twin: Twin, settings) -> Shop:
+    settings.WATCHDOG_SECONDS = PATIENCE
+    return Shop(twin)
+
+
+def ran(seconds_ago: float) -> None:
+    Heartbeat.objects.update_or_create(name="queue", defaults={"at": NOW - timedelta(seconds=seconds_ago)})
+
+
+def wedged(since=LONG_AGO, **more) -> str:
+    return is_wedged(now=NOW, since=since, **more)
+
+
+def owed() -> int:
+    return Delivery.objects.filter(state__in=Delivery.OPEN).count()
+
+
+# ── What it judges by ────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_cluster_that_runs_tasks_and_owes_nothing_is_left_alone(shop: Shop) -> None:
+    ran(PATIENCE - 1)
+    assert wedged() == ""
+
+
+def test_one_that_has_just_started_gets_its_time(shop: Shop) -> None:
+    assert wedged(since=NOW - timedelta(seconds=PATIENCE - 1)) == ""
+
+
+@pytest.mark.parametrize("last_ran", [None, PATIENCE + 1])
+def test_one_that_runs_no_task_is_wedged_whatever_it_reports(shop: Shop, last_ran: float | None) -> None:
+    if last_ran:
+        ran(last_ran)
+    assert "no task" in wedged()
+
+
+def test_other_hosts_tasks_do_not_hide_that_this_one_runs_none(shop: Shop) -> None:
+    ran(1)
+    assert wedged(silent_seconds=SILENT_TIMES * PATIENCE - 1) == ""
+    assert "this host" in wedged(silent_seconds=SILENT_TIMES * PATIENCE + 1)
+
+
+def test_a_due_row_that_grows_old_is_a_sign(shop: Shop) -> None:
+    ran(1)
+    shop.owe("1", next_attempt_at=NOW - timedelta(seconds=PATIENCE + 1))
+    assert "not being sent" in wedged()
+
+
+@pytest.mark.parametrize(
+    "lane",
+    [
+        {"throttled_until": NOW + timedelta(minutes=5)},
+        {"breaker_until": NOW + timedelta(seconds=20)},
+        {"leased_until": NOW + timedelta(seconds=20)},
+        {"cid": None},
+    ],
+)
+def test_a_row_whose_lane_is_paused_served_or_unknown_is_none(shop: Shop, lane: dict) -> None:
+    ran(1)
+    shop.owe("1", next_attempt_at=LONG_AGO)
+    KlaviyoAccount.objects.update(**lane)
+    assert wedged() == ""
+
+
+def test_a_row_that_waits_for_something_else_than_time_is_none(shop: Shop) -> None:
+    ran(1)
+    shop.owe("1", state="waiting", reason="key_refused", next_attempt_at=None)
+    shop.owe("2", next_attempt_at=NOW + timedelta(hours=1))
+    assert wedged() == ""
+
+
+# ── What it heals ────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_wedged_cluster_that_reports_healthy_is_restarted(one_place: Place, twin: Twin) -> None:
+    """An idle worker dies holding the lock of the shared queue: the others wait for it for ever."""
+    with Host(one_place, twin, WATCHDOG_SECONDS=8, Q_WORKERS=2) as host:
+        wait_until(lambda: Heartbeat.objects.filter(name="queue").exists())
+        sentinel = host.cluster()[1]
+        for worker in sentinel.children()[:2]:
+            worker.kill()
+        expected = [Shop(twin).owe("1").unique_id]
+        wait_until(lambda: owed() == 0)
+        assert "Restarting the cluster" in host.words
+        host.stop()
+    assert_in_order(twin, expected)
+
+
+def test_lost_doubled_and_poisonous_bells_change_nothing(one_place: Place, twin: Twin) -> None:
+    twin.settings(latency_ms=30)
+    with Host(replace(one_place, redis_url=""), twin) as host:  # the queue as a table
+        bell = ORM(list_key=host.environ["QUEUE_NAME"])
+        async_task("os.abort", broker=bell)
+        async_task("nowhere.to_be_found", broker=bell)
+        expected = []
+        for number in range(4):
+            expected.append(Shop(twin, name=f"shop{number}").owe(str(number)).unique_id)
+            for _ in range(5):
+                async_task(DRAIN, broker=bell)
+            if number % 2:
+                OrmQ.objects.all().delete()
+        wait_until(lambda: owed() == 0)
+        host.stop()
+    assert_in_order(twin, expected)
+    assert repeats(twin) == 0
+
+
+def test_an_emptied_redis_costs_a_moment(postgres_place: Place, twin: Twin) -> None:
+    redis, expected, shop = Redis.from_url(postgres_place.redis_url), [], Shop(twin)
+    with Host(postgres_place, twin) as host:
+        for number in range(10):
+            expected.append(shop.owe(str(number)).unique_id)
+            redis.flushall()
+        wait_until(lambda: owed() == 0)
+        host.stop()
+    assert_in_order(twin, expected)
+    assert repeats(twin) == 0
