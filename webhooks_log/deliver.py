@@ -6,6 +6,7 @@ borders where any exception is caught: a fault of ours while working on one row 
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -42,7 +43,11 @@ class Outcome:
 
 
 class Senders:
-    """Threads, each with one open connection to Klaviyo. `size` is how many calls should be out at once."""
+    """Threads, each with one open connection to Klaviyo. `size` is how many calls should be out at once.
+
+    A few calls more may wait in line, so that a thread that becomes free need not wait for whoever feeds it; until a
+    thread has taken one, it can be taken back.
+    """
 
     def __init__(self, threads: int) -> None:
         self.size = threads
@@ -52,11 +57,21 @@ class Senders:
         self._threads: list[Thread] = []
         self.outstanding = 0
 
-    def send(self, sending: Sending) -> None:
+    def send(self, sending: Sending, *, may_wait: bool = False) -> None:
+        """Make a call: at once, or, where it may wait, as soon as a thread is free."""
         self.outstanding += 1
-        if self.outstanding > len(self._threads):
+        if self.outstanding > len(self._threads) and not may_wait:
             self._start()
         self._todo.put(sending)
+
+    def take_back(self) -> list[Sending]:
+        """Calls that no thread has begun, the first in line first; they are not made."""
+        waiting: list[Sending] = []
+        with suppress(Empty):
+            while (sending := self._todo.get_nowait()) is not None:
+                waiting.append(sending)
+        self.outstanding -= len(waiting)
+        return waiting
 
     def finished(self, timeout: float) -> Iterator[tuple[Sending, Outcome | None]]:
         """What came back, waiting at most `timeout` seconds for the first; None where a fault of ours came between."""

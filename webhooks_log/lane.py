@@ -147,6 +147,11 @@ class Lane:
     def _holds_nothing(self) -> bool:
         return not self.ready and not self.in_flight and not self.bulk.again
 
+    def returned(self, row: Owed) -> None:
+        """A row that was handed out and not sent: it is the next again."""
+        self.in_flight -= 1
+        self.ready.appendleft(row)
+
     # ── What came of it ──────────────────────────────────────────────────────────────────────────────────────────────
     def answered(self, row: Owed | Job, outcome: Outcome | None, *, now: datetime) -> None:
         """Note the Attempt and decide what becomes of the Delivery; None is a fault of ours, and the row ends alone."""

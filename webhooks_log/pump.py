@@ -18,6 +18,7 @@ from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
 from webhooks_log.heartbeat import beat
 from webhooks_log.lane import Lane, take, threads
+from webhooks_log.verdicts import Then
 
 MOST_LANES = 16
 SPARE_THREADS = 4
@@ -84,6 +85,7 @@ class Pump:
         for pk in strangers[: MOST_LANES - len(self.lanes)]:
             turn = take(pk, holder=self.holder)
             if turn:
+                self._take_back()
                 self.lanes[pk] = Lane(turn, now=now)
         self._top_up()
         self._drop_idle(now)
@@ -133,10 +135,12 @@ class Pump:
     def _hand_out(self, lane: Lane, now: datetime) -> bool:
         # A few threads more for lanes with nothing on the wire: one account's hanging calls must not stop the others.
         size = self.senders.size + (0 if lane.in_flight else SPARE_THREADS)
-        row = lane.next_call(now=now) if self.senders.outstanding < size else None
+        line = self.senders.size // 4 if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
+        row = lane.next_call(now=now) if self.senders.outstanding < size + line else None
         if row is None:
             return False
-        self.senders.send(Sending((lane, row), row.path, lane.authorization(row), row.body))
+        sending = Sending((lane, row), row.path, lane.authorization(row), row.body)
+        self.senders.send(sending, may_wait=isinstance(row, claim.Owed) and self.senders.outstanding >= size)
         self.sent += 1
         self.busy_at = time.monotonic()
         return True
@@ -144,7 +148,16 @@ class Pump:
     def _collect(self, timeout: float) -> None:
         for sending, outcome in self.senders.finished(timeout):
             lane, row = sending.errand
+            if outcome is None or outcome.verdict.then is not Then.DELIVERED:
+                self._take_back()  # whatever stops this lane stops what has not begun
             lane.answered(row, outcome, now=self.clock.now())
+
+    def _take_back(self) -> None:
+        """Calls in line return to their lanes, which judge anew whether they may go."""
+        for sending in reversed(self.senders.take_back()):
+            lane, row = sending.errand
+            lane.returned(row)
+            self.sent -= 1
 
     def _flush(self) -> None:
         for lane in self.lanes.values():
@@ -159,6 +172,7 @@ class Pump:
     def _finish(self) -> None:
         """Let what is on the wire come back, settle it, give every lease back."""
         begun = time.monotonic()
+        self._take_back()
         while self.senders.outstanding:
             self._collect(LOOK_SECONDS)
             self._flush()
