@@ -80,7 +80,7 @@ _DECISIVE = (Outcome.REFUSED, Outcome.SILENT, Outcome.EDGE)
 
 @sensitive_variables()
 def ask(probes: Sequence[Probe], authorization: str, spend: Spend) -> list[Finding]:
-    """Make the calls one after the other, each spent first; an answer that settles the matter leaves the rest unasked."""
+    """Make the calls one after the other, each spent first; an answer that settles it leaves the rest unasked."""
     client, findings = Client(), []
     try:
         for probe in probes:

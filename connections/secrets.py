@@ -1,8 +1,8 @@
 """The only module that sees a private key in clear: seal, open, compare, fingerprint, hint.
 
 Every other module holds sealed bytes, keyed hashes or the last four characters. Sealing is Fernet (AES-128-CBC with
-HMAC-SHA256) under `FIELD_KEYS`, newest first, so that keys rotate; hashes are HMAC-SHA256 under `FINGERPRINT_KEY`, which
-never rotates because what was hashed cannot be hashed again.
+HMAC-SHA256) under `FIELD_KEYS`, newest first, so that keys rotate; hashes are HMAC-SHA256 under `FINGERPRINT_KEY`,
+which never rotates because what was hashed cannot be hashed again.
 """
 
 import base64

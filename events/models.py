@@ -255,7 +255,7 @@ class Product(models.Model):
 
 
 class Suppression(models.Model):
-    """A person who was erased, known only by a keyed hash of e-mail or Vrio id, so that late events do not return them."""
+    """A person who was erased, known by a keyed hash of e-mail or Vrio id, so that late events do not return them."""
 
     merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="suppressions")
     digest = models.CharField(max_length=64)

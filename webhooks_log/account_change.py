@@ -26,7 +26,11 @@ def move_connection(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     back = HttpResponseRedirect(reverse("admin:connection", args=(pk,)))
     found = str(connection.check_result.get("cid", ""))
-    if connection.state != Connection.State.WRONG_ACCOUNT or found == connection.account.cid or request.POST.get("account", "").strip() != found:
+    if (
+        connection.state != Connection.State.WRONG_ACCOUNT
+        or found == connection.account.cid
+        or request.POST.get("account", "").strip() != found
+    ):
         messages.error(request, f"Not moved. Type the account's id, {found}, exactly as it is written.")
         return back
     with transaction.atomic():

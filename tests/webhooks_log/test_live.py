@@ -27,7 +27,9 @@ def support(klaviyo: Any, client: Any) -> Any:
 
 def look(client: Any, since: datetime, query: str = "") -> Any:
     with time_machine.travel(LATER, tick=False):
-        return client.get(f"{reverse('admin:webhooks_live')}?{query}&changed_since={since.isoformat().replace('+', '%2B')}")
+        return client.get(
+            f"{reverse('admin:webhooks_live')}?{query}&changed_since={since.isoformat().replace('+', '%2B')}"
+        )
 
 
 def ids(answer: Any) -> list[int]:
