@@ -13,8 +13,9 @@ from django.utils import timezone
 class Lease(models.Model):
     """A turn that one worker at a time may hold, and the bell that asks for one.
 
-    `lease_token` is the fencing token: it grows with every grant, and what a holder writes is guarded by it, so that
-    one who lost the lease can settle nothing. `rung_at` is the bell's compare-and-set flag. Times are the database's clock.
+    `lease_token` is the fencing token: it grows with every grant, and what a holder writes is guarded by it, so
+    that one who lost the lease can settle nothing. `rung_at` is the bell's compare-and-set flag. Times are the
+    database's clock.
     """
 
     rung_at = models.DateTimeField(null=True, editable=False)
