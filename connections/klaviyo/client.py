@@ -177,7 +177,13 @@ def _read(response: Response) -> tuple[bytes, Silence | None]:
     except (ProtocolError, OSError):
         return b"".join(chunks), Silence.CUT_OFF
     response.raw.release_conn()
-    return b"".join(chunks), None
+    return b"".join(chunks), None if chunks or _is_framed(response) else Silence.CUT_OFF
+
+
+def _is_framed(response: Response) -> bool:
+    """Whether the answer said how long it is. Klaviyo's always do; http.client takes one that breaks off in the middle
+    of its status line or headers for a whole one, and then nothing says so and nothing follows."""
+    return response.status_code == 204 or "Content-Length" in response.headers or response.raw.chunked
 
 
 def _masked(headers: CaseInsensitiveDict[str], authorization: str) -> Headers:

@@ -4,17 +4,19 @@ Real processes, killed by their pid at moments seen from outside: what the twin 
 """
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from connections.models import KlaviyoAccount
 from tests.twin import Twin
 from tests.webhooks_log.books import assert_in_order, calls, repeats
-from tests.webhooks_log.hosts import Place, PumpHost, locked, wait_until
+from tests.webhooks_log.hosts import Host, Place, PumpHost, locked, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.models import Attempt, Delivery
 
@@ -105,3 +107,102 @@ def test_a_worker_may_die_at_every_step(place: Place, twin: Twin) -> None:
     assert_in_order(twin, expected)
     assert Attempt.objects.filter(kind="interrupted").count() >= 3 * THREADS
     assert repeats(twin) <= len(STEPS) * (THREADS + BLOCK)
+
+
+def test_a_full_lane_that_is_killed_is_taken_over_within_its_lease_and_five_seconds(place: Place, twin: Twin) -> None:
+    """With 64 calls on the wire: nothing lost, and no more repeats than were on the wire or not yet written down."""
+    lease, threads, block = 3, 64, 100
+    expected = owe(twin, 500)
+    twin.settings(latency_ms=150)
+    full = {"LANE_THREADS": threads, "LANE_BLOCK": block, "LANE_LEASE_SECONDS": lease}
+    with Host(place, twin, **full) as first, Host(place, twin, **full) as second:
+        wait_until(lambda: len(calls(twin)) >= 150)
+        busy = next(host for host in (first, second) if holds_a_lane(host))
+        on_the_wire = set(Delivery.objects.filter(state="sending").values_list("pk", flat=True))
+        busy.kill()
+        killed_at = time.monotonic()
+        on_the_wire &= set(Delivery.objects.filter(state="sending").values_list("pk", flat=True))
+        wait_until(lambda: not Delivery.objects.filter(pk__in=on_the_wire).exclude(state="delivered").exists())
+        assert time.monotonic() - killed_at < lease + 5
+        wait_until(lambda: owed() == 0)
+        first.stop() if busy is second else second.stop()
+    assert_in_order(twin, expected)
+    assert 0 < repeats(twin) <= threads + block
+    assert Attempt.objects.filter(kind="interrupted").count() == len(on_the_wire)
+
+
+def holds_a_lane(host: Host) -> bool:
+    holder = KlaviyoAccount.objects.get().lease_holder
+    return holder.rpartition(":")[2] in {str(member.pid) for member in host.family()}
+
+
+# ── The wire ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+TROUBLES: tuple[dict[str, Any], ...] = (
+    {"drop": "before"},
+    {"drop": "after"},
+    {"status": 500},
+    {"status": 502, "html": True},
+    {"status": 503, "retry_after": 1},
+    {"status": 403, "html": True},
+    {"status": 408},
+    {"status": 429, "retry_after": 1},
+    {"status": 429, "retry_after": "0.4"},
+    {"status": 520, "html": True, "store": True},
+    {"status": 302, "redirect": "https://elsewhere.klaviyo-demo.com/"},
+    {"raw": "HTTP/1.1 202 Accep"},
+    {"raw": "not HTTP at all\r\n\r\n"},
+    {"status": 500, "truncate": 5},
+    {"status": 500, "truncate": True, "store": True},
+    {"delay_ms": 800},
+    {"delay_ms": 5_000},
+    {"status": 500, "endless": True},
+    {"status": 500, "drip_ms": 200, "store": True},
+)
+
+
+def test_whatever_the_wire_does_each_event_is_told_once(one_place: Place, twin: Twin) -> None:
+    expected = owe(twin, 120)
+    for number, trouble in enumerate(TROUBLES):
+        twin.fault(**trouble, unique_id=expected[6 * number])
+    PumpHost(one_place, twin, quiet=4.0, LANE_THREADS=32).start().finish(60)
+    assert_in_order(twin, expected)
+    assert twin.faults() == []
+    met = set(Attempt.objects.values_list("verdict", flat=True))
+    assert {"accepted", "cut_off", "no_answer", "server_fault", "edge_fault", "edge_blocked", "throttled"} <= met
+    assert {"answered_late", "redirected"} <= met
+
+
+# ── The servers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_postgresql_and_redis_may_go_and_come_back(postgres_place: Place, twin: Twin) -> None:
+    expected = owe(twin, 150)
+    twin.settings(latency_ms=100)
+    with Host(postgres_place, twin) as host:
+        wait_until(lambda: len(calls(twin)) >= 30)
+        connection.close()
+        postgres_place.postgres.kill()
+        time.sleep(1.0)
+        postgres_place.postgres.start()
+        wait_until(lambda: len(calls(twin)) >= 80)
+        postgres_place.redis.kill()
+        time.sleep(1.0)
+        postgres_place.redis.start()
+        wait_until(lambda: owed() == 0)
+        assert host.process.poll() is None, "the worker itself stays"
+        host.stop()
+    assert_in_order(twin, expected)
+
+
+def test_a_worker_that_is_asked_to_leave_while_the_database_is_away_leaves(postgres_place: Place, twin: Twin) -> None:
+    expected = owe(twin, 40)
+    twin.settings(latency_ms=300)
+    with Host(postgres_place, twin) as host:
+        wait_until(lambda: len(calls(twin)) >= 8)
+        connection.close()
+        cluster = host.cluster()
+        postgres_place.postgres.kill()
+        assert host.stop(30) < 25
+        assert [one for one in cluster if one.is_running()] == []
+        postgres_place.postgres.start()
+    wait_until(lease_is_over)
+    PumpHost(postgres_place, twin).start().finish()
+    assert_in_order(twin, expected)

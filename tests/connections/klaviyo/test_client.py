@@ -9,7 +9,7 @@ import pytest
 
 from connections.klaviyo.client import MAX_ANSWER_BYTES, Client
 from connections.klaviyo.exchange import Exchange, Silence
-from tests.connections.klaviyo.wire import Script, drips, hangs_up, playing, pours, says, stays
+from tests.connections.klaviyo.wire import Script, drips, hangs_up, playing, pours, says, stays, whole_request
 from tests.twin import Twin
 
 KEY = "Klaviyo-API-Key pk_0123456789abcdef0123456789abcd42"
@@ -74,7 +74,7 @@ def test_a_header_never_carries_a_zero_byte_into_the_tables() -> None:
 def test_one_connection_serves_many_calls() -> None:
     def twice(connection: socket.socket, over: Event) -> None:
         connection.sendall(ACCEPTED)
-        connection.recv(65_536)
+        whole_request(connection)
         connection.sendall(ACCEPTED)
 
     with playing(twice) as wire:
@@ -114,6 +114,8 @@ def test_a_compressed_answer_is_kept_as_it_came() -> None:
         (says(b"HTTP/1.1 202 OK\r\nContent-Length: 10\r\n\r\nabc"), Silence.CUT_OFF),
         (says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"), Silence.CUT_OFF),
         (says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), Silence.CUT_OFF),
+        (says(b"HTTP/1.1 202 Accep"), Silence.CUT_OFF),
+        (says(b"HTTP/1.1 202 Accepted\r\nX-Kla"), Silence.CUT_OFF),
         (stays(), Silence.TIMEOUT),
         (stays(b"HTTP/1.1 202 OK\r\n"), Silence.TIMEOUT),
         (stays(b"HTTP/1.1 202 OK\r\nContent-Length: 10\r\n\r\nabc"), Silence.TIMEOUT),
@@ -127,6 +129,8 @@ def test_a_compressed_answer_is_kept_as_it_came() -> None:
         "short",
         "short chunk",
         "no chunk",
+        "cut in the status line",
+        "cut in a header",
         "mute",
         "half a head",
         "half a body",

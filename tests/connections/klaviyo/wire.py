@@ -1,5 +1,6 @@
 """A server of one line: takes connections on loopback and plays a script on each, down to the single byte."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,8 +54,20 @@ def _serve(server: socket.socket, scripts: tuple[Script, ...], wire: Wire, over:
 def _play(connection: socket.socket, script: Script, wire: Wire, number: int, over: Event) -> None:
     with connection, suppress(OSError):
         connection.settimeout(10)
-        wire.heard[number] = connection.recv(65_536)
+        wire.heard[number] = whole_request(connection)
         script(connection, over)
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    """Everything up to the end that Content-Length names: closing with some of it unread would reset the connection."""
+    heard = b""
+    while b"\r\n\r\n" not in heard and (more := connection.recv(65_536)):
+        heard += more
+    length = re.search(rb"(?i)content-length: (\d+)", heard)
+    missing = int(length[1]) - len(heard.partition(b"\r\n\r\n")[2]) if length else 0
+    while missing > 0 and (more := connection.recv(65_536)):
+        heard, missing = heard + more, missing - len(more)
+    return heard
 
 
 def says(answer: bytes) -> Script:
