@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
+TLS = b"\x16"  # what a client that wants a secure connection says first
 Script = Callable[[socket.socket, Event], None]  # one connection, and the event that says the test is over
 
 
@@ -61,7 +62,7 @@ def _play(connection: socket.socket, script: Script, wire: Wire, number: int, ov
 def whole_request(connection: socket.socket) -> bytes:
     """Everything up to the end that Content-Length names: closing with some of it unread would reset the connection."""
     heard = b""
-    while b"\r\n\r\n" not in heard and (more := connection.recv(65_536)):
+    while b"\r\n\r\n" not in heard and heard[:1] != TLS and (more := connection.recv(65_536)):
         heard += more
     length = re.search(rb"(?i)content-length: (\d+)", heard)
     missing = int(length[1]) - len(heard.partition(b"\r\n\r\n")[2]) if length else 0
