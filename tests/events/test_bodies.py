@@ -10,7 +10,9 @@ from openapi_client.models.profile_upsert_query import ProfileUpsertQuery
 
 from connections.klaviyo.bulk import bulk_body
 from connections.klaviyo.payloads import loads, without_phone
+from tests.connections.klaviyo.calls import call
 from tests.events.fixtures import Fixture, all_fixtures
+from tests.twin import Twin
 
 SPOKEN = [fixture for fixture in all_fixtures() if isinstance(fixture.messages, list)]
 MODELS = {"/api/events": EventCreateQueryV2, "/api/profile-import": ProfileUpsertQuery}
@@ -32,6 +34,15 @@ def test_the_sdk_knows_every_field(fixture: Fixture) -> None:
     for message in fixture.messages:
         model = MODELS[message["path"]].model_validate(message["body"])
         assert lost(message["body"], model.to_dict()) == []
+
+
+def test_the_twin_accepts_and_records_every_body(twin: Twin) -> None:
+    bodies = [(message["path"], compact_bytes(message["body"])) for fixture in SPOKEN for message in fixture.messages]
+    refused = [(path, answer.text) for path, body in bodies if not (answer := call(twin, "POST", path, body)).ok]
+    assert refused == []
+    told = {(message["metric"], message["unique_id"]) for fixture in SPOKEN for message in fixture.messages}
+    recorded = {(event["metric"], event["unique_id"]) for event in twin.events()}
+    assert recorded == {(metric, unique_id) for metric, unique_id in told if metric}
 
 
 def test_the_sdk_knows_every_field_of_a_bulk_job_and_of_a_body_without_phone() -> None:
