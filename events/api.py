@@ -83,7 +83,7 @@ def receive_by_signature(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @answering_problems
-def not_found(request: HttpRequest, rest: str = "") -> HttpResponse:
+def not_found(request: HttpRequest) -> HttpResponse:
     """Whatever else is asked for below /api/."""
     raise Problem(404, "not_found", "There is nothing at this address.")
 

@@ -90,7 +90,8 @@ def test_a_stranger_is_told_401_and_nothing_is_kept(source):
     assert not Event.objects.exists()
 
 
-def test_what_is_not_there_is_a_problem_too():
-    answer = call("GET", "/api/v1/nothing")
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/signed/%0A"])
+def test_what_is_not_there_is_a_problem_too(path):
+    answer = call("GET", path)
     assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
     assert call("GET", "/api/v1/ingest/whatever").status == 405
