@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge gameday lint audit format screenshots lock run-env dev-env clean
+.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge gameday lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 TEST_PROCESSES ?= 2
@@ -28,6 +28,9 @@ bench-ingest: dev-env ## how fast the door is, against a bare view with one INSE
 
 soak-ingest: dev-env ## a minute of mixed load per database, PostgreSQL stopped in between (ARGS="--seconds 10")
 	@$(PYTHON) -m tests.bench.mixed_load $(ARGS)
+
+soak: dev-env ## workers, wires and servers fail at random, then the books must balance (SOAK_SECONDS, SOAK_SEED)
+	@$(PYTHON) -m pytest tests/soak -q
 
 bench-translate: dev-env ## how fast events are translated, without a database
 	@$(PYTHON) -m tests.bench.translate

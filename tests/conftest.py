@@ -90,10 +90,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Benchmarks and soaks run when they are named, never with the suite."""
-    if any("bench" in str(argument) for argument in config.args):
+    if any(name in str(argument) for argument in config.args for name in ("bench", "soak")):
         return
-    bench = Path(__file__).parent / "bench"
-    items[:] = [item for item in items if bench not in item.path.parents]
+    named_only = {Path(__file__).parent / name for name in ("bench", "soak")}
+    items[:] = [item for item in items if named_only.isdisjoint(item.path.parents)]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
