@@ -42,12 +42,12 @@ def park(account_id: int) -> int:
     return sum(_park(connection) for connection in closed)
 
 
-def follow_moved(account_id: int) -> int:
-    """Let what is owed here follow connections that moved to another account; returns how many moved.
+def follow_moved(account_id: int, *, now: datetime) -> int:
+    """Let what is due here follow connections that moved to another account; returns how many moved.
 
     The doctor rings for that as well, but a bell can be lost, and no lane sends for a connection that is not its own.
     """
-    strangers = Delivery.objects.filter(account_id=account_id, state__in=OWED, next_attempt_at__isnull=False)
+    strangers = Delivery.objects.filter(account_id=account_id, state__in=OWED, next_attempt_at__lte=now)
     moved = strangers.exclude(connection__account_id=account_id).values("connection")
     found = list(Connection.objects.filter(pk__in=moved)[:10])
     for connection in found:

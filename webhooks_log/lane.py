@@ -75,6 +75,7 @@ class Lane:
         self.doors: dict[int, Door] = {}
         self._doors_at = 0.0
         self._forgets = False
+        self._has_looked = False
         self._has_retries = True
         self._alone = False
         self.bulk = BulkSide(self)
@@ -97,6 +98,9 @@ class Lane:
             self._queue(row)
         if rows:
             self.busy_at = time.monotonic()
+        elif self._holds_nothing and self._has_looked:  # what is due nevertheless belongs to no connection of ours
+            self._has_looked = False
+            gates.follow_moved(self.pk, now=now)
         self.has_more = len(rows) == limit
         return len(rows)
 
@@ -348,11 +352,10 @@ class Lane:
     def _look_at_connections(self) -> None:
         if time.monotonic() - self._doors_at > CONNECTIONS_SECONDS:
             gates.park(self.pk)
-            if self._holds_nothing:
-                gates.follow_moved(self.pk)
             self.doors = {door.pk: door for door in map(_door, gates.open_connections(self.pk)) if door}
             self._forgets = gates.forgets(self.pk)
             self._doors_at = time.monotonic()
+            self._has_looked = True
 
     def _breaker_until(self, now: datetime) -> datetime:
         until = self.breaker.open_until or now.timestamp()
