@@ -177,7 +177,7 @@ class BulkSide:
             return []
         strips = {own.row.id: own for own in owns if own.loses_phone}
         bodies = [(own.row, own.outcome.stripped) for own in strips.values()]
-        is_kept = drop_phones(self.lane.turn, bodies, now=now) if bodies else True
+        is_kept = drop_phones(self.lane.turn, self.lane.block, bodies, now=now) if bodies else True
         for own in owns:
             if not own.goes_again and own.row.id not in strips:
                 self.lane.decide(own.row, own.outcome, now)

@@ -25,7 +25,7 @@ from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.job_parts import Job
 from webhooks_log.models import Delivery
-from webhooks_log.settle import Block, Call, Settlement, drop_phone, flush
+from webhooks_log.settle import Block, Call, Settlement, drop_phones, flush
 from webhooks_log.verdicts import Then, retry_after_seconds
 
 LOOK_SECONDS = 0.04  # how often an idle lane looks for what has become due
@@ -222,7 +222,7 @@ class Lane:
             self._settle(
                 row, Delivery.State.FAILED, "refused_again" if row.phone_dropped_at else outcome.verdict.name, outcome
             )
-        elif drop_phone(self.turn, row, stripped, now=now):
+        elif drop_phones(self.turn, self.block, [(row, stripped)], now=now):
             self.ready.appendleft(row)  # at once: before anything else of this lane
 
     def _later(self, row: Owed, outcome: Outcome, now: datetime) -> None:

@@ -4,7 +4,6 @@ Second half of a lane's work. One transaction a block, guarded by the lease: a d
 note its Attempts (marked late), but settles nothing.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -99,27 +98,30 @@ def _refused(calls: list[Call]) -> Iterable[bytes]:
             yield call.part.content if call.part else call.outcome.exchange.body
 
 
-def drop_phone(turn: Turn, row: Owed, body: bytes, *, now: datetime) -> bool:
-    """Commit the body without the phone before it is sent; every later try uses it. False if the lease was lost."""
-    return drop_phones(turn, [(row, body)], now=now)
+def drop_phones(turn: Turn, block: Block, bodies: Sequence[tuple[Owed, bytes]], *, now: datetime) -> bool:
+    """Commit bodies without the phone before they are sent; every later try uses them. False if the lease was lost.
 
-
-def drop_phones(turn: Turn, bodies: Sequence[tuple[Owed, bytes]], *, now: datetime) -> bool:
-    """The same for several rows in one transaction."""
-    moment = _moment(now)
+    The calls that were refused are written here already: should the worker die during the second call, both are known.
+    """
+    moment, refused = _moment(now), {row.id for row, _ in bodies}
+    calls = [call for call in block.calls if call.row.id in refused]
     with transaction.atomic():
         stored = _store([body for _, body in bodies])
-        rows = [(row.id, pk, moment, moment) for (row, _), pk in zip(bodies, stored, strict=True)]
-        columns = ("body_id", "phone_dropped_at", "updated_at")
+        rows = [(row.id, pk, moment, row.attempts, moment) for (row, _), pk in zip(bodies, stored, strict=True)]
+        columns = ("body_id", "phone_dropped_at", "attempt_count", "updated_at")
         blocks.update(Delivery, columns, rows, guard=MINE, guards=(turn.token,))
-        mine = Delivery.objects.filter(pk__in=[row.id for row, _ in bodies], claim_token=turn.token)
+        mine = Delivery.objects.filter(pk__in=refused, claim_token=turn.token)
         is_kept = mine.filter(state=Delivery.State.SENDING).count() == len(bodies)
+        refused_phones.remember(turn.pk, _refused(calls), now=now)
+        _write_attempts(calls, is_late=not is_kept)
+    attempt_log.note(Block(calls))
     for (row, body), pk in zip(bodies, stored, strict=True):
         row.body, row.body_id, row.phone_dropped_at = body, pk, now
     return is_kept
 
 
 def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
+    calls = [call for call in calls if not call.pk]
     if not calls:
         return
     _write_parts(calls)
@@ -175,9 +177,6 @@ def _counted(block: Block) -> Counter[counts.What]:
     return counted
 
 
-_ids: dict[int, list[int]] = {}  # reserved and unused, by process: a fork must not use its parent's
-
-
 def _reserve_ids(count: int) -> Iterable[int]:
     """Primary keys for new Attempts, known before the INSERT so that rows and their bytes go in two statements."""
     table = Attempt._meta.db_table
@@ -186,14 +185,9 @@ def _reserve_ids(count: int) -> Iterable[int]:
             cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)", [table])
             first = cursor.fetchone()[0] + 1
             return range(first, first + count)
-        reserved = _ids.setdefault(os.getpid(), [])
-        if len(reserved) < count:
-            cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, 1000 + count]
-            )
-            reserved.extend(pk for (pk,) in cursor.fetchall())
-    taken, reserved[:count] = reserved[:count], []
-    return taken
+        # No more than are needed now: ids follow the order of writing, whichever process writes.
+        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _moment(value: datetime | None) -> Any:

@@ -15,7 +15,13 @@ from django.utils import timezone
 
 from connections.models import KlaviyoAccount
 from tests.twin import Twin
-from tests.webhooks_log.books import assert_in_order, calls, repeats
+from tests.webhooks_log.books import (
+    assert_every_call_is_accounted_for,
+    assert_in_order,
+    assert_nothing_is_stuck,
+    calls,
+    repeats,
+)
 from tests.webhooks_log.hosts import Host, Place, PumpHost, locked, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.models import Attempt, Delivery
@@ -134,6 +140,22 @@ def test_a_full_lane_that_is_killed_is_taken_over_within_its_lease_and_five_seco
 def holds_a_lane(host: Host) -> bool:
     holder = KlaviyoAccount.objects.get().lease_holder
     return holder.rpartition(":")[2] in {str(member.pid) for member in host.family()}
+
+
+def test_killed_during_the_second_call_without_the_phone_both_calls_are_known(place: Place, twin: Twin) -> None:
+    maker, pointer = Shop(twin), "/data/attributes/profile/data/attributes/phone_number"
+    expected = [maker.owe(str(number), phone="+15551234567").unique_id for number in range(4)]
+    for unique_id in expected:
+        twin.fault(unique_id=unique_id, status=400, pointer=pointer)
+        twin.fault(unique_id=unique_id, delay_ms=10_000)
+    with PumpHost(place, twin):
+        wait_until(lambda: len(calls(twin)) == 8)
+    wait_until(lease_is_over)
+    PumpHost(place, twin).start().finish()
+    assert_nothing_is_stuck()
+    assert_every_call_is_accounted_for(twin)
+    assert sorted(event["unique_id"] for event in twin.events()) == sorted(expected)
+    assert all("phone_number" not in body for _, body in calls(twin)[4:])
 
 
 # ── The wire ─────────────────────────────────────────────────────────────────────────────────────────────────────────
