@@ -33,6 +33,8 @@ def main() -> int:
         obstacle = what_is_in_the_way(settings.PORT, settings.SANDBOX_PORT)
     except ImproperlyConfigured as why:
         obstacle = str(why)
+    except ValueError as why:  # what the environment says where a number is wanted
+        obstacle = f"A setting is not what it should be, {why}. PORT and SANDBOX_PORT are numbers, such as 8000."
     if obstacle:
         print(obstacle, file=sys.stderr)
         return 1

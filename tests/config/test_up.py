@@ -47,6 +47,15 @@ def test_the_sandbox_stands_in_for_klaviyo_whatever_the_environment_says(monkeyp
     assert environment(8010, 8910)["KLAVIYO_BASE_URL"] == "http://127.0.0.1:8910"
 
 
+def test_a_port_that_is_no_number_is_one_clear_line(tmp_path: Path) -> None:
+    house = House(tmp_path / "house")
+    environ = {"PATH": os.environ["PATH"], "PORT": "abc"}
+    command = [sys.executable, "-m", "config.up"]
+    told = subprocess.run(command, cwd=house.folder, env=environ, capture_output=True, text=True, check=False)
+    assert (told.returncode, len(told.stderr.splitlines())) == (1, 1)
+    assert "PORT and SANDBOX_PORT are numbers" in told.stderr
+
+
 class House:
     """A copy of the project in a folder of its own, started as `make run` starts it."""
 
