@@ -85,7 +85,7 @@ class Cluster:
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(grace_seconds / 2)
+            self.process.wait(grace_seconds / 4)
         end_group(self.process.pid)
         self.process.wait()
         self.process = None

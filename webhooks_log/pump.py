@@ -103,12 +103,11 @@ class Pump:
                 self.busy_at = time.monotonic()
 
     def _yield_slices(self, now: datetime) -> None:
-        if not self.others_wait:
-            return
         over = [lane for lane in self.lanes.values() if time.monotonic() - lane.taken_at > settings.LANE_SLICE_SECONDS]
-        for lane in sorted(over, key=lambda lane: lane.taken_at)[: MOST_LANES // 2]:
-            lane.yields = True
-            if not lane.in_flight:
+        leaving = sorted(over, key=lambda lane: lane.taken_at)[: MOST_LANES // 2] if self.others_wait else []
+        for lane in list(self.lanes.values()):
+            lane.yields = lane in leaving  # until another pump has taken those who waited
+            if lane.yields and not lane.in_flight:
                 self._give_back(lane, now)
 
     def _drop_idle(self, now: datetime) -> None:

@@ -1,12 +1,14 @@
 """One pump, many lanes: nobody waits long behind anybody, and the database is asked little."""
 
 from datetime import datetime, timedelta
+from threading import Timer
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from connections import turns
 from connections.models import KlaviyoAccount
 from tests.twin import Twin
 from tests.webhooks_log.books import assert_nothing_is_stuck
@@ -58,6 +60,30 @@ def test_a_busy_lane_gives_its_place_to_one_that_waits(shop: Shop, twin: Twin, s
     fresh = quiet.owe("fresh", next_attempt_at=timezone.now() + timedelta(seconds=1))
     pump(6)
     assert arrived_at(twin, quiet, "fresh") - fresh.next_attempt_at < WITHIN
+
+
+def test_a_lane_that_was_to_leave_goes_on_when_nobody_waits_any_more(
+    shop: Shop, twin: Twin, settings, monkeypatch
+) -> None:
+    """Another worker took the lane that waited while this one was still on the wire."""
+    monkeypatch.setattr(pumping, "MOST_LANES", 2)
+    settings.LANE_THREADS, settings.LANE_SLICE_SECONDS = 2, 0.2
+    twin.settings(latency_ms=400)
+    backlog(shop, 12)
+    backlog(Shop(twin, cid="Second", name="second"), 12)
+    other = Shop(twin, cid="Third1", name="third")
+    backlog(other, 12)
+    taking = Timer(0.7, _take_and_close, args=(other.account.pk,))
+    taking.start()
+    pump(7)
+    taking.join()
+    left = Delivery.objects.filter(state__in=Delivery.OPEN).values_list("account__cid", flat=True)
+    assert set(left) <= {"Third1"}
+
+
+def _take_and_close(pk: int) -> None:
+    turns.take(KlaviyoAccount, pk, holder="other:1", seconds=60)
+    connection.close()
 
 
 def test_inside_a_lane_a_fresh_event_overtakes_backlog_and_replays(shop: Shop, twin: Twin, settings) -> None:

@@ -11,10 +11,10 @@ from tests.twin import Twin
 from tests.webhooks_log.books import assert_in_order, assert_told_once, calls, repeats
 from tests.webhooks_log.hosts import Host, Place, PumpHost, wait_until
 from tests.webhooks_log.lanes import Shop
-from webhooks_log.models import Attempt, Delivery
+from webhooks_log.models import Attempt, Delivery, Heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANES, EACH = 20, 15
+LANES, EACH = 20, 25
 
 
 def owed() -> int:
@@ -29,12 +29,13 @@ def holders() -> set[int]:
 
 def test_two_hosts_share_twenty_lanes_without_sending_anything_twice(postgres_place: Place, twin: Twin) -> None:
     twin.settings(latency_ms=150)
-    with transaction.atomic():
-        shops = [Shop(twin, cid=f"Lane{number:02}", name=f"shop{number}") for number in range(LANES)]
-        expected = [shop.owe(f"{shop.merchant.pk}-{number}").unique_id for shop in shops for number in range(EACH)]
-    queue = {"QUEUE_NAME": "shared", "LANE_LEASE_SECONDS": 10}
+    queue = {"QUEUE_NAME": "shared", "LANE_LEASE_SECONDS": 10, "Q_WORKERS": 1}
     seen: set[int] = set()
     with Host(postgres_place, twin, **queue) as one, Host(postgres_place, twin, LANE_THREADS=4, **queue) as other:
+        wait_until(lambda: Heartbeat.objects.filter(name__startswith="cluster:").count() == 2)
+        with transaction.atomic():
+            shops = [Shop(twin, cid=f"Lane{number:02}", name=f"shop{number}") for number in range(LANES)]
+            expected = [shop.owe(f"{shop.merchant.pk}-{number}").unique_id for shop in shops for number in range(EACH)]
 
         def is_done() -> bool:
             seen.update(holders())
