@@ -19,7 +19,7 @@ from django.db.backends.utils import CursorWrapper
 
 from events.envelope import Envelope
 
-_TRIES = 4
+_TRIES = 10
 _DEADLOCK = "40P01"
 
 
@@ -152,7 +152,9 @@ def _insert_waves(origin: Origin, contents: list[_Content], now: datetime) -> _R
         known[identity] += 1
     rows: _Rows = {}
     for wave in waves.values():
-        rows |= _insert(origin, wave, now, "conflicts")
+        # In one order everywhere, so that two who tell the same facts do not wait for each other in a circle.
+        ordered = sorted(wave, key=lambda content: (*content.texts[:3], content.digest))
+        rows |= _insert(origin, ordered, now, "conflicts")
     return rows
 
 
