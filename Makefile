@@ -35,8 +35,8 @@ soak: dev-env ## workers, wires and servers fail at random, then the books must 
 bench-translate: dev-env ## how fast events are translated, without a database
 	@$(PYTHON) -m tests.bench.translate
 
-bench-delivery: dev-env ## the delivery engine against floors of the same run (BENCH_SECONDS)
-	@$(PYTHON) -m tests.bench.delivery
+bench-delivery: dev-env ## the delivery engine against floors of the same run (BENCH_SECONDS, ARGS="limit killed" for a part)
+	@$(PYTHON) -m tests.bench.delivery $(ARGS)
 
 bench-purge: dev-env ## how fast a million old rows go, and what an insert waits meanwhile (ARGS="--messages 20000")
 	@$(PYTHON) -m tests.bench.purge $(ARGS)

@@ -7,9 +7,10 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from events.demo.first_order import first_order
 from tests.bench.load import Measured, open_loop, request_bytes
@@ -31,32 +32,47 @@ class Busy:
 
 
 def beside_deliveries(environ: dict[str, str], *, seconds: float) -> Busy:
-    """Web, worker and sandbox together, on a database of their own."""
+    """100 events a second for so long, and what became of them."""
+    with whole(environ, store_requests=False) as (twin, port, requests):
+        warm_up(twin, port, requests)
+        before = calls(twin)
+        measured = open_loop(port, requests, per_second=PER_SECOND, seconds=seconds)
+        meanwhile = calls(twin) - before
+        return Busy(measured, meanwhile / measured.seconds, meanwhile / (len(measured.latencies) * CALLS))
+
+
+@contextmanager
+def whole(environ: dict[str, str], **twin_settings: Any) -> Iterator[tuple[Twin, int, Iterator[bytes]]]:
+    """Web, worker and sandbox together, on a database of their own: the sandbox, the web's port, and orders to post.
+
+    The orders' own numbers count from 1.
+    """
     with ExitStack() as running:
         twin = Twin()
         running.callback(twin.stop)
-        twin.settings(limits="off", store_requests=False, latency_ms=150)
-        environ = environ | {"KLAVIYO_BASE_URL": twin.url, "BUDGET_ENABLED": "false", "LANE_BULK_ABOVE": "100000000"}
+        twin.settings(limits="off", latency_ms=150, **twin_settings)
+        environ = environ | {"KLAVIYO_BASE_URL": twin.url, "BUDGET_ENABLED": "false", "LANE_BULK_ABOVE": "0"}
         manage(environ, "migrate", "-v", "0")
         bearer = json.loads(module(environ, "tests.bench.ingest_keys"))["bearer"]
         port, _ = running.enter_context(web(environ))
         running.enter_context(process(environ, "manage.py", "worker"))
-        requests = _orders({"Authorization": f"Bearer {bearer}"})
-        warm_up = open_loop(port, requests, per_second=PER_SECOND / 4, seconds=4)
-        _wait_for(twin, len(warm_up.latencies) * CALLS)
-        before = _calls(twin)
-        measured = open_loop(port, requests, per_second=PER_SECOND, seconds=seconds)
-        meanwhile = _calls(twin) - before
-        return Busy(measured, meanwhile / measured.seconds, meanwhile / (len(measured.latencies) * CALLS))
+        yield twin, port, _orders({"Authorization": f"Bearer {bearer}"})
 
 
-def _wait_for(twin: Twin, calls: int) -> None:
+def warm_up(twin: Twin, port: int, requests: Iterator[bytes]) -> int:
+    """A few seconds at a quarter of the rate, until all of it has gone out; how many orders that were."""
+    seen = open_loop(port, requests, per_second=PER_SECOND / 4, seconds=4)
+    wait_for(twin, len(seen.latencies) * CALLS)
+    return len(seen.latencies)
+
+
+def wait_for(twin: Twin, wanted: int) -> None:
     until = time.monotonic() + 60
-    while _calls(twin) < calls and time.monotonic() < until:
+    while calls(twin) < wanted and time.monotonic() < until:
         time.sleep(0.2)
 
 
-def _calls(twin: Twin) -> int:
+def calls(twin: Twin) -> int:
     return sum(twin.state()["answers"].values())
 
 

@@ -10,7 +10,6 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -30,7 +29,7 @@ from connections.klaviyo.payloads import EventContent, ProfileContent, render  #
 from connections.klaviyo.sandbox.accounts import key_for  # noqa: E402
 from connections.models import Connection, KlaviyoAccount, Merchant, Source  # noqa: E402
 from events.models import Customer, Event  # noqa: E402
-from webhooks_log.models import Body, Delivery  # noqa: E402
+from webhooks_log.models import Attempt, Body, Delivery  # noqa: E402
 from webhooks_log.packing import pack  # noqa: E402
 from webhooks_log.pump import Pump  # noqa: E402
 
@@ -79,7 +78,7 @@ def fill(rows: int, cid: str, start: int, blocks: int = 2000) -> dict[str, Any]:
     for first in range(start, start + rows, blocks):
         numbers = range(first, min(first + blocks, start + rows))
         _fill_block(numbers, merchant, source, account, held)
-    return {"rows": rows}
+    return {"rows": rows, "at": time.time()}
 
 
 def _fill_block(numbers: range, merchant: Any, source: Any, account: Any, held: Any) -> None:
@@ -109,8 +108,11 @@ def _fill_block(numbers: range, merchant: Any, source: Any, account: Any, held: 
     )  # fmt: skip
 
 
-def pump(seconds: float) -> dict[str, Any]:
-    """Serve every lane until nothing is due; calls, seconds, processor seconds, statements, memory in MB."""
+def pump(seconds: float, quiet: float) -> dict[str, Any]:
+    """Serve every lane until nothing has been due for `quiet` seconds.
+
+    Returns calls, seconds, processor seconds, statements, and memory in MB.
+    """
     statements = count()
 
     def counted(execute: Callable[..., Any], *args: Any) -> Any:
@@ -119,7 +121,7 @@ def pump(seconds: float) -> dict[str, Any]:
 
     with ExitStack() as stack:
         stack.enter_context(connection.execute_wrapper(counted))
-        return _measured(lambda: Pump(life_seconds=seconds, quiet_seconds=0.05).run()) | {
+        return _measured(lambda: Pump(life_seconds=seconds, quiet_seconds=quiet).run()) | {
             "statements": next(statements)
         }
 
@@ -157,13 +159,19 @@ def bare(rows: int, threads: int, cid: str) -> dict[str, Any]:
     return _measured(run)
 
 
-def due(cid: str) -> dict[str, Any]:
-    """What is still owed, and how many wait for another second."""
+def books(cid: str) -> dict[str, Any]:
+    """What the tables say of an account: still owed, on the wire, and Attempts whose outcome nobody knows."""
     rows = Delivery.objects.filter(account__cid=cid)
     return {
-        "open": rows.filter(state__in=("queued", "waiting", "sending")).count(),
-        "late": rows.filter(next_attempt_at__gt=timezone.now() + timedelta(seconds=1)).count(),
+        "open": rows.filter(state__in=Delivery.OPEN).count(),
+        "sending": rows.filter(state="sending").count(),
+        "interrupted": Attempt.objects.filter(delivery__in=rows, kind="interrupted", verdict="interrupted").count(),
     }
+
+
+def forget() -> dict[str, Any]:
+    """Nothing is owed any more."""
+    return {"rows": Delivery.objects.filter(state__in=Delivery.OPEN).update(state="skipped", next_attempt_at=None)}
 
 
 def _measured(work: Callable[[], int]) -> dict[str, Any]:
@@ -176,17 +184,19 @@ def _measured(work: Callable[[], int]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["fill", "pump", "bare", "due"])
+    parser.add_argument("what", choices=["fill", "pump", "bare", "books", "forget"])
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--quiet", type=float, default=0.05)
     parser.add_argument("--cid", default="Bench1")
     given = parser.parse_args()
     results = {
         "fill": lambda: fill(given.rows, given.cid, given.start),
-        "pump": lambda: pump(given.seconds),
+        "pump": lambda: pump(given.seconds, given.quiet),
         "bare": lambda: bare(given.rows, given.threads, given.cid),
-        "due": lambda: due(given.cid),
+        "books": lambda: books(given.cid),
+        "forget": forget,
     }
     print(json.dumps(results[given.what]()))

@@ -18,9 +18,10 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Measured:
-    """What a round saw: seconds per answer, statuses, and the round's own length."""
+    """What a round saw: seconds per answer, statuses, when each was answered, and the round's own length."""
 
     latencies: list[float] = field(default_factory=list)
+    answered_at: dict[int, float] = field(default_factory=dict)  # by number, from 0, on the machine's steady clock
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -65,7 +66,7 @@ def open_loop(port: int, requests: Iterator[bytes], *, per_second: float, second
         for number in range(int(per_second * seconds)):
             due = began_at + number / per_second
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(_appointment(port, free, next(requests), due, measured)))
+            tasks.append(asyncio.create_task(_appointment(port, free, next(requests), number, due, measured)))
         await asyncio.gather(*tasks)
         measured.seconds = time.perf_counter() - began_at
         return measured
@@ -118,8 +119,11 @@ async def _client(port: int, requests: Iterator[bytes], measured: Measured, unti
     line.writer.close()
 
 
-async def _appointment(port: int, free: "asyncio.LifoQueue[_Line]", request: bytes, due: float, to: Measured) -> None:
+async def _appointment(
+    port: int, free: "asyncio.LifoQueue[_Line]", request: bytes, number: int, due: float, to: Measured
+) -> None:
     line = free.get_nowait() if not free.empty() else await _Line.to(port)
     to.statuses[await line.ask(request)] += 1
     to.latencies.append(time.perf_counter() - due)
+    to.answered_at[number] = time.monotonic()
     free.put_nowait(line)

@@ -14,7 +14,7 @@ class Pace:
 
 def of(twin: Twin, account: str) -> Pace:
     """The pace of an account's calls since the twin's last reset."""
-    calls = twin.requests(account=account, limit=200_000)
+    calls = twin.requests(account=account, only="at_monotonic,status")
     moments = sorted(call["at_monotonic"] for call in calls)
     begin = moments[0]
     minutes = [

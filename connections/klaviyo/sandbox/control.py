@@ -127,8 +127,9 @@ CONTROLS: dict[tuple[str, str], Callable[[Twin, Request], Answer]] = {
 
 def _narrowed(rows: Rows, request: Request) -> Rows:
     """By ?account=, ?email=, ?metric=, ?unique_id=, ?path=, ?status=; ?since= a moment (epoch seconds or ISO);
-    ?after= a seq; ?limit= the newest so many."""
+    ?after= a seq; ?limit= the newest so many; ?only= the names of fields, separated by commas."""
     asked = dict(parse_qsl(request.query))
+    only = asked.pop("only", "").split(",")
     since, after, limit = _epoch(asked.pop("since", "0")), int(asked.pop("after", 0)), int(asked.pop("limit", 0))
     kept = [
         row
@@ -137,7 +138,8 @@ def _narrowed(rows: Rows, request: Request) -> Rows:
         and (not since or _epoch(row.get("at") or row["recorded_at"]) >= since)
         and all(str(row.get(name)) == value for name, value in asked.items())
     ]
-    return kept[-limit:] if limit else kept
+    kept = kept[-limit:] if limit else kept
+    return kept if only == [""] else [{name: row[name] for name in only if name in row} for row in kept]
 
 
 def _epoch(text: str) -> float:

@@ -49,6 +49,11 @@ def test_lists_are_narrowed_by_account_and_moment(twin: Twin) -> None:
     assert [row["account"] for row in twin.requests(after=twin.requests()[0]["seq"])] == ["Xyz789"]
 
 
+def test_of_many_rows_a_few_fields_are_enough(twin: Twin) -> None:
+    post_event(twin, key=twin.key("Abc123"))
+    assert twin.requests(only="status,account,nothing") == [{"status": 202, "account": "Abc123"}]
+
+
 def test_the_calls_kept_are_bounded_by_number_and_bytes(twin: Twin) -> None:
     twin.settings(keep_requests=3)
     for number in range(5):
