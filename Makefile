@@ -3,7 +3,8 @@
 .PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge gameday lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
-TEST_PROCESSES ?= 2
+# One more than two cores: half of a run is waiting for other processes.
+TEST_PROCESSES ?= 3
 ARGS ?=
 # An environment that owes nothing to a developer's `.env` or database.
 PLAIN := ENV_FILE=/dev/null DEBUG=true DATABASE_URL=sqlite://:memory:
@@ -18,10 +19,10 @@ run: run-env ## start everything on this machine: web, worker and a Klaviyo sand
 	@exec $(PYTHON) -m config.up
 
 test: dev-env ## the whole suite on SQLite (ARGS="tests/events -k phone" for a part)
-	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 test-postgres: dev-env ## the whole suite on a private PostgreSQL and Redis
-	@$(PYTHON) -m tests.servers $(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(PYTHON) -m tests.servers $(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 bench-ingest: dev-env ## how fast the door is, against a bare view with one INSERT (ARGS="--seconds 3")
 	@$(PYTHON) -m tests.bench.ingest $(ARGS)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import pytest
 from django.db import connection
 
 import tests.environment as environment
+from tests.running import environment as running_environment
+from tests.running import manage
 from tests.servers import Postgres, RedisServer, is_missing
 
 pytest_plugins = ["tests.twin"]
 
 LEFT_OUT = "LEFT OUT"
+EMPTY = environment.FOLDER / f"empty-{environment.WORKER}.sqlite3"
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -57,9 +60,22 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
     `tests/connections/test_append_only.py` brings it back to show it.
     """
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
+    if connection.vendor == "sqlite":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("VACUUM INTO %s", [str(EMPTY)])
             cursor.execute("DROP TRIGGER IF EXISTS audit_is_never_deleted")
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(django_db_setup: None) -> Callable[[Path], str]:
+    """Makes SQLite files with all tables and no rows, by copying: the DATABASE_URL of such a file in a folder."""
+    if not EMPTY.exists():
+        manage(running_environment(f"sqlite:///{EMPTY}"), "migrate", "-v", "0")
+
+    def copied(folder: Path) -> str:
+        return f"sqlite:///{shutil.copy(EMPTY, folder / 'viaduct.sqlite3')}"
+
+    return copied
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,11 +16,11 @@ from connections import doctor, keys
 from connections.klaviyo.sandbox.accounts import FULL_KEY, REVOKED_KEY, SECOND_FULL_KEY
 from connections.models import Connection
 from tests.events.door import call
+from tests.webhooks_log.lanes import pump
 from tests.webhooks_log.shop import merchant, person, source
 from webhooks_log import dispatch
 from webhooks_log.models import Attempt, AttemptContent, Body
 from webhooks_log.packing import unpack
-from webhooks_log.pump import Pump
 
 pytestmark = pytest.mark.django_db
 PLACED = Path("tests/fixtures/events/placed_order/event.json").read_bytes()
@@ -45,7 +45,7 @@ def secrets_of_the_day(client, twin, settings, caplog) -> list[str]:
     call("POST", f"/api/v1/ingest/{token}", b"no json", HTTP_REFERER=f"http://localhost/api/v1/ingest/{token}")
     call("GET", "/api/v1/events", HTTP_AUTHORIZATION=f"Bearer {bearer}")
     dispatch.run()
-    Pump().run()
+    pump()
     doctor.check_by_id(one.pk)
     assert Attempt.objects.filter(status=202).exists()
     return [FULL_KEY, SECOND_FULL_KEY, REVOKED_KEY, token, bearer, signing]

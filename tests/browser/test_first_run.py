@@ -9,9 +9,9 @@ from axe_playwright_python.sync_playwright import Axe
 from connections.klaviyo.sandbox.accounts import FULL_KEY, NO_EVENTS_KEY, REVOKED_KEY
 from connections.models import Campaign, Connection
 from events.models import Product
+from tests.webhooks_log.lanes import pump
 from tests.webhooks_log.shop import connection, delivery, event, merchant, person
 from webhooks_log import dispatch
-from webhooks_log.pump import Pump
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHOTS = Path(os.environ.get("BROWSER_SHOTS", "artefacts/browser"))
@@ -85,7 +85,7 @@ def test_from_the_first_sign_in_to_an_event_that_arrived(page, owner, shop, twin
     page.get_by_role("button", name="Send a test event").click()
     page.wait_for_url("**/test-events/*/")
     dispatch.run()
-    Pump().run()
+    pump()
     page.get_by_text("Klaviyo answered 202.").wait_for()
     shoot(page, "5-test-event")
     assert [told["metric"] for told in twin.events()] == ["Viaduct Test"]

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -27,10 +28,9 @@ MAKE = 'from connections.models import Merchant as M; M.objects.create(name="Vit
 TELL = 'from connections.models import Merchant as M; print(M.objects.get(slug="vita").currency)'
 
 
-def test_sqlite_comes_back(tmp_path: Path) -> None:
-    before = environment(f"sqlite:///{tmp_path}/before.sqlite3")
+def test_sqlite_comes_back(tmp_path: Path, empty_sqlite: Callable[[Path], str]) -> None:
+    before = environment(empty_sqlite(tmp_path))
     after = environment(f"sqlite:///{tmp_path}/after.sqlite3")
-    manage(before, "migrate", "-v", "0")
     shell(before, MAKE)
     assert script("backup.sh", before, tmp_path / "backup").returncode == 0
     assert script("restore.sh", after, tmp_path / "backup").returncode == 0

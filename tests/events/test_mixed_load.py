@@ -13,8 +13,8 @@ def log(tmp_path):
     return tmp_path / "log"
 
 
-def test_every_yes_is_in_the_table_once_while_the_worker_runs_on_sqlite(tmp_path, log):
-    assert run(f"sqlite:///{tmp_path}/mixed.sqlite3", seconds=5, log=log) == []
+def test_every_yes_is_in_the_table_once_while_the_worker_runs_on_sqlite(tmp_path, empty_sqlite, log):
+    assert run(empty_sqlite(tmp_path), seconds=5, log=log) == []
 
 
 def test_every_yes_is_in_the_table_when_postgresql_stops_and_starts_in_between(log):

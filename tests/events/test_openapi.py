@@ -14,16 +14,15 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.events.door import call
-from tests.running import environment, manage, module, web
+from tests.running import environment, module, web
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, empty_sqlite):
     """A server of its own and its key that may read."""
-    environ = environment(f"sqlite:///{tmp_path_factory.mktemp('door')}/door.sqlite3")
-    manage(environ, "migrate", "-v", "0")
+    environ = environment(empty_sqlite(tmp_path_factory.mktemp("door")))
     keys = json.loads(module(environ, "tests.bench.ingest_keys"))
     with ExitStack() as stack:
         port, _ = stack.enter_context(web(environ))

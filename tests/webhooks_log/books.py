@@ -1,6 +1,7 @@
 """Balances the books after a fault: what the twin recorded, what it was asked, and what our tables say about both."""
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -51,6 +52,17 @@ def calls(twin: Twin) -> list[tuple[str, str]]:
     """(unique_id, body) of every event sent to the twin, oldest first; the doctor's own questions are none."""
     sent = [request["body"] for request in twin.requests(path="/api/events")]
     return [(json.loads(body)["data"]["attributes"]["unique_id"], body) for body in sent if "unique_id" in (body or "")]
+
+
+def wait_for_calls(twin: Twin, count: int, seconds: float = 60.0) -> None:
+    """Until the twin has received this many of them; what it has told once is not asked for again."""
+    heard = seen = 0
+    until = time.monotonic() + seconds
+    while heard < count:
+        assert time.monotonic() < until, f"{heard} calls instead of {count} after {seconds} s"
+        for request in twin.requests(path="/api/events", after=seen):
+            seen, heard = request["seq"], heard + ("unique_id" in (request["body"] or ""))
+        time.sleep(0.01)
 
 
 def repeats(twin: Twin) -> int:

@@ -21,6 +21,7 @@ from tests.webhooks_log.books import (
     assert_nothing_is_stuck,
     calls,
     repeats,
+    wait_for_calls,
 )
 from tests.webhooks_log.hosts import Host, Place, PumpHost, locked, wait_until
 from tests.webhooks_log.lanes import Shop
@@ -71,7 +72,7 @@ def killed_after_it_sent_before_it_settles(place: Place, twin: Twin) -> None:
     before = len(calls(twin))
     twin.settings(latency_ms=10_000)
     with PumpHost(place, twin):
-        wait_until(lambda: len(calls(twin)) == before + THREADS)
+        wait_for_calls(twin, before + THREADS)
     twin.settings(latency_ms=0)
 
 
@@ -79,7 +80,7 @@ def killed_in_the_middle_of_a_block(place: Place, twin: Twin) -> None:
     before = len(calls(twin))
     twin.settings(latency_ms=40)
     with PumpHost(place, twin):
-        wait_until(lambda: len(calls(twin)) >= before + 2 * BLOCK)
+        wait_for_calls(twin, before + 2 * BLOCK)
     twin.settings(latency_ms=0)
 
 
@@ -87,7 +88,7 @@ def killed_while_it_settles(place: Place, twin: Twin) -> None:
     before = len(calls(twin))
     twin.settings(latency_ms=600)
     with PumpHost(place, twin) as host:
-        wait_until(lambda: len(calls(twin)) >= before + THREADS)
+        wait_for_calls(twin, before + THREADS)
         with locked("webhooks_log_attempt") as somebody_waits:
             wait_until(somebody_waits)
             host.kill()
@@ -122,7 +123,7 @@ def test_a_full_lane_that_is_killed_is_taken_over_within_its_lease_and_five_seco
     twin.settings(latency_ms=150)
     full = {"LANE_THREADS": threads, "LANE_BLOCK": block, "LANE_LEASE_SECONDS": lease}
     with Host(place, twin, **full) as first, Host(place, twin, **full) as second:
-        wait_until(lambda: len(calls(twin)) >= 150)
+        wait_for_calls(twin, 150)
         busy = next(host for host in (first, second) if holds_a_lane(host))
         busy.kill()
         killed_at = time.monotonic()
@@ -160,7 +161,7 @@ def test_killed_during_the_second_call_without_the_phone_both_calls_are_known(pl
         twin.fault(unique_id=unique_id, status=400, pointer=pointer)
         twin.fault(unique_id=unique_id, delay_ms=10_000)
     with PumpHost(place, twin):
-        wait_until(lambda: len(calls(twin)) == 8)
+        wait_for_calls(twin, 8)
     wait_until(lease_is_over)
     PumpHost(place, twin).start().finish()
     assert_nothing_is_stuck()
@@ -210,12 +211,12 @@ def test_postgresql_and_redis_may_go_and_come_back(postgres_place: Place, twin: 
     expected = owe(twin, 150)
     twin.settings(latency_ms=100)
     with Host(postgres_place, twin) as host:
-        wait_until(lambda: len(calls(twin)) >= 30)
+        wait_for_calls(twin, 30)
         connection.close()
         postgres_place.postgres.kill()
         time.sleep(1.0)
         postgres_place.postgres.start()
-        wait_until(lambda: len(calls(twin)) >= 80)
+        wait_for_calls(twin, 80)
         postgres_place.redis.kill()
         time.sleep(1.0)
         postgres_place.redis.start()
@@ -229,7 +230,7 @@ def test_a_worker_that_is_asked_to_leave_while_the_database_is_away_leaves(postg
     expected = owe(twin, 40)
     twin.settings(latency_ms=300)
     with Host(postgres_place, twin) as host:
-        wait_until(lambda: len(calls(twin)) >= 8)
+        wait_for_calls(twin, 8)
         connection.close()
         cluster = host.cluster()
         postgres_place.postgres.kill()

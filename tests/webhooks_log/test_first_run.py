@@ -12,12 +12,12 @@ from connections import doctor, secrets
 from connections.klaviyo.sandbox.accounts import FULL_KEY
 from connections.models import Connection, KlaviyoAccount, Source
 from events.models import Event
+from tests.webhooks_log.lanes import pump
 from tests.webhooks_log.shop import connection, delivery, event, merchant, person
 from webhooks_log import dispatch
 from webhooks_log.accounts import follow
 from webhooks_log.models import Delivery
 from webhooks_log.past_events import events_untold
-from webhooks_log.pump import Pump
 from webhooks_log.test_event import make_test_event, stations
 from webhooks_log.test_message import METRIC
 from webhooks_log.troubleshooting import ticks
@@ -59,7 +59,7 @@ def klaviyo(shop, twin, settings) -> Connection:
 
 def go_its_way() -> None:
     dispatch.run()
-    Pump().run()
+    pump()
 
 
 def test_the_test_event_goes_to_ones_own_profile_without_a_value(owner, klaviyo, twin):
@@ -82,7 +82,7 @@ def test_every_station_is_shown_as_it_passes(owner, olga, klaviyo):
     assert owner.get(path).status_code == 200
     dispatch.run()
     assert passed(row) == [True, True, False, False, False]
-    Pump().run()
+    pump()
     assert passed(row) == [True] * 5
     page = owner.get(path).content.decode()
     assert reverse("admin:delivery", args=(row.deliveries.get().pk,)) in page
@@ -208,7 +208,7 @@ def test_nothing_leaves_before_the_doctor_knows_the_account(shop, twin, settings
     one = Connection.objects.get(merchant=shop)
     settings.KLAVIYO_BASE_URL = twin.url
     delivery(one, state="queued", next_attempt_at=timezone.now())
-    Pump().run()
+    pump()
     assert twin.requests() == []
 
 
@@ -237,6 +237,6 @@ def test_an_event_on_the_real_way_reaches_klaviyo(klaviyo, shop, twin):
     body = open("tests/fixtures/events/placed_order/event.json", "rb").read()  # noqa: SIM115
     event(shop, body, state="received")
     dispatch.run()
-    Pump().run()
+    pump()
     assert "Placed Order" in {told["metric"] for told in twin.events()}
     assert Event.objects.get().state == "dispatched"

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from connections.models import KlaviyoAccount
 from tests.twin import Twin
-from tests.webhooks_log.books import assert_in_order, assert_told_once, calls, repeats
+from tests.webhooks_log.books import assert_in_order, assert_told_once, repeats, wait_for_calls
 from tests.webhooks_log.hosts import Host, Place, PumpHost, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.models import Attempt, Delivery, Heartbeat
@@ -56,7 +56,7 @@ def test_a_drain_that_lost_its_lease_settles_nothing(place: Place, twin: Twin) -
     expected = [shop.owe(str(number)).unique_id for number in range(30)]
     twin.settings(latency_ms=500)
     with PumpHost(place, twin, LANE_LEASE_SECONDS=1.5) as frozen:
-        wait_until(lambda: len(calls(twin)) >= 8)
+        wait_for_calls(twin, 8)
         frozen.process.send_signal(signal.SIGSTOP)
         wait_until(lambda: not KlaviyoAccount.objects.filter(leased_until__gt=timezone.now()).exists())
         twin.settings(latency_ms=0)

@@ -8,7 +8,7 @@ import pytest
 
 from connections.models import KlaviyoAccount
 from tests.twin import Twin
-from tests.webhooks_log.books import assert_in_order, calls
+from tests.webhooks_log.books import assert_in_order, calls, wait_for_calls
 from tests.webhooks_log.hosts import Host, Place, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.cluster import born, is_ours
@@ -32,7 +32,7 @@ def test_asked_to_leave_it_ends_within_seconds_and_leaves_nothing_half_done(plac
     for number in range(20):
         shop.owe(str(number))
     with Host(place, twin, KLAVIYO_TOTAL_SECONDS=30, LANE_LEASE_SECONDS=60) as host:
-        wait_until(lambda: len(calls(twin)) == 8)
+        wait_for_calls(twin, 8)
         cluster = host.cluster()
         assert host.stop() < 9
     assert living(cluster) == []
