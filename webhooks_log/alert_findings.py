@@ -14,7 +14,7 @@ from django.db.models import Count, Min, Sum
 
 from connections.models import ApiKey, Connection, KlaviyoAccount
 from events.models import Event, Refusal
-from webhooks_log.models import Delivery, HourlyCount
+from webhooks_log.models import Delivery, HourlyCount, IsDueState
 from webhooks_log.moments import span
 from webhooks_log.silence import WEEKS, too_quiet
 
@@ -80,7 +80,7 @@ def breakers(living: Iterable[Connection]) -> Iterator[Finding]:
 
 def overdue(living: Iterable[Connection], now: datetime) -> Iterator[Finding]:
     """What no pause of its own explains: neither throttling nor a breaker."""
-    due = Delivery.objects.filter(state__in=("queued", "waiting"), next_attempt_at__lt=now - OVERDUE)
+    due = Delivery.objects.filter(IsDueState("state"), next_attempt_at__lt=now - OVERDUE)
     late = {
         pk: (count, at) for pk, count, at in due.values_list("connection").annotate(Count("pk"), Min("next_attempt_at"))
     }

@@ -24,7 +24,7 @@ from connections.klaviyo.client import Client
 from connections.models import Connection
 from events.models import Event
 from webhooks_log import heartbeat
-from webhooks_log.models import Delivery, Erasure
+from webhooks_log.models import Delivery, Erasure, IsDueState
 from webhooks_log.moments import span
 
 LATE = timedelta(minutes=5)
@@ -141,7 +141,7 @@ def events_are_dispatched(now: datetime) -> Result:
 
 
 def messages_leave(now: datetime) -> Result:
-    due = Delivery.objects.filter(state__in=("queued", "waiting"), next_attempt_at__lt=now - LATE)
+    due = Delivery.objects.filter(IsDueState("state"), next_attempt_at__lt=now - LATE)
     count, oldest = due.aggregate(count=Count("pk"), oldest=Min("next_attempt_at")).values()
     if count:
         age = span((now - oldest).total_seconds())

@@ -14,7 +14,7 @@ from django.db.models.functions import TruncDay, TruncHour, TruncMonth
 
 from connections.models import KlaviyoAccount, Merchant
 from events.models import Event
-from webhooks_log.models import Delivery, HourlyCount
+from webhooks_log.models import Delivery, HourlyCount, IsDueState
 
 SHOWN = ("delivered", "waiting", "failed", "skipped")
 AT_MOST = 1000  # numbers of open rows are counted no further than this
@@ -96,7 +96,8 @@ def by_connection_and_metric(merchants: Sequence[Merchant], since: datetime) -> 
 
 def waiting(merchants: Sequence[Merchant], state: str = Delivery.State.WAITING) -> int:
     """How many wait right now, counted up to AT_MOST for each merchant."""
-    return sum(Delivery.objects.filter(merchant=merchant, state=state)[:AT_MOST].count() for merchant in merchants)
+    rows = Delivery.objects.filter(state=state)
+    return sum(rows.filter(connection__merchant=merchant)[:AT_MOST].count() for merchant in merchants)
 
 
 def oldest_due(merchants: Sequence[Merchant], now: datetime) -> Delivery | None:
@@ -113,9 +114,7 @@ def last_event(merchants: Sequence[Merchant]) -> Event | None:
 
 
 def _oldest_of(account: int, rank: int, merchants: Iterable[Merchant], now: datetime) -> Delivery | None:
-    rows = Delivery.objects.filter(
-        account=account, rank=rank, state__in=("queued", "waiting"), next_attempt_at__lte=now
-    )
+    rows = Delivery.objects.filter(IsDueState("state"), account=account, rank=rank, next_attempt_at__lte=now)
     return rows.filter(merchant__in=merchants).order_by("next_attempt_at").first()
 
 

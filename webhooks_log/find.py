@@ -19,6 +19,7 @@ from webhooks_log.models import Attempt, Delivery
 from webhooks_log.moments import moment, zone_of
 from webhooks_log.page import page
 from webhooks_log.rows import metric_name
+from webhooks_log.selection import indexed
 from webhooks_log.viewer import Viewer, narrowed
 
 MOST = 20  # of each kind
@@ -64,7 +65,7 @@ def _customer_questions(asked: str, ids: list[int], clear: list[int]) -> list[Q]
     """One question for each index; e-mail, phone and name only where the person may see them."""
     digits = re.sub(r"\D", "", asked)
     if "@" in asked:
-        return [Q(merchant_id__in=clear, email=asked.lower()) & ~Q(email="")]
+        return [Q(merchant_id__in=clear) & indexed("email", asked.lower())]
     questions = [Q(merchant_id__in=ids, vrio_id=asked)]
     if re.fullmatch(r"[\d\s()+./-]+", asked) and 7 <= len(digits) <= 15:
         numbers = [f"+{digits}", f"+1{digits}"]
@@ -102,8 +103,9 @@ def _orders(asked: str, eyes: Viewer) -> list[Hit]:
     if not _is_word(asked, 50):
         return []
     ids = list(eyes.merchants)
-    told = set(Delivery.objects.filter(merchant_id__in=ids, order_id=asked).values_list("merchant_id", flat=True)[:500])
-    told |= set(Event.objects.filter(merchant_id__in=ids, order_id=asked).values_list("merchant_id", flat=True)[:500])
+    of_order = Q(merchant_id__in=ids) & indexed("order_id", asked)
+    told = set(Delivery.objects.filter(of_order).values_list("merchant_id", flat=True)[:500])
+    told |= set(Event.objects.filter(of_order).values_list("merchant_id", flat=True)[:500])
     return [_order_hit(asked, eyes.merchants[pk].slug, eyes.merchants[pk].name) for pk in sorted(told)]
 
 
@@ -120,7 +122,7 @@ def _events(asked: str, eyes: Viewer) -> list[Hit]:
     columns.append(("tracking_number", "tracking number"))
     rows: dict[int, tuple[Event, str]] = {}
     for column, word in columns:
-        matches = Q(merchant_id__in=list(eyes.merchants), **{column: asked})
+        matches = Q(merchant_id__in=list(eyes.merchants)) & indexed(column, asked)
         for row in Event.objects.filter(matches).defer("body", "digest").order_by("-pk")[:MOST]:
             rows.setdefault(row.pk, (row, word))
     return [_event_hit(row, word, asked, eyes) for row, word in list(rows.values())[:MOST]]
@@ -140,11 +142,7 @@ def _calls(asked: str, eyes: Viewer) -> list[Hit]:
     """Deliveries by the request id that Klaviyo gave a call."""
     if not _is_word(asked, 64) or len(asked) < 8:
         return []
-    rows = (
-        Attempt.objects.filter(klaviyo_request_id=asked)
-        .exclude(klaviyo_request_id="")
-        .select_related("delivery")[:MOST]
-    )
+    rows = Attempt.objects.filter(indexed("klaviyo_request_id", asked)).select_related("delivery")[:MOST]
     return [
         Hit(
             "Call to Klaviyo",

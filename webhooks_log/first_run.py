@@ -25,7 +25,7 @@ class Step:
 
 def first_steps(merchant: Merchant) -> list[Step]:
     """The steps of one merchant; empty once an event of theirs has been delivered."""
-    if Delivery.objects.filter(merchant=merchant, state=Delivery.State.DELIVERED).exists():
+    if Delivery.objects.filter(connection__merchant=merchant, state=Delivery.State.DELIVERED).exists():
         return []
     return [_source(merchant), _connection(merchant), _history(merchant), _event(merchant)]
 

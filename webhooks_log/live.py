@@ -52,7 +52,7 @@ def _changed(selection: Selection, eyes: Viewer, since: datetime) -> list[Delive
     """What changed inside the scope, whatever the filters say: a row may have just left them."""
     merchants = Q(merchant_id__in=list(eyes.merchants), updated_at__gt=since)
     parts = [scope.filter(merchants) for scope in scopes(selection, eyes, filtered=False)[:1]]
-    if not (selection.customer or selection.event or selection.replay or selection.order or selection.connection):
+    if selection.is_of_whole_merchants:
         parts = [Delivery.objects.filter(merchants)]
     return [row for part in parts for row in part.order_by("updated_at").only(*SHOWN)[: MAX_CHANGES + 1]]
 

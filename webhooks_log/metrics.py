@@ -17,7 +17,7 @@ from connections.klaviyo.budget import EVENTS, Budget
 from connections.models import Connection, KlaviyoAccount
 from events.models import Event
 from webhooks_log import tally
-from webhooks_log.models import Delivery, Erasure, Heartbeat
+from webhooks_log.models import Delivery, Erasure, Heartbeat, IsDueState
 
 SERVED_LATELY = timedelta(minutes=1)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -80,7 +80,7 @@ class Tables(Collector):
         still_open = Delivery.objects.filter(state__in=Delivery.OPEN)
         states = dict(still_open.values_list("state").annotate(Count("pk")))
         yield gauges("deliveries_open", "Messages on their way.", "state", {s.value: states.get(s, 0) for s in OPEN})
-        due = Delivery.objects.filter(state__in=("queued", "waiting"), next_attempt_at__lte=self.now)
+        due = Delivery.objects.filter(IsDueState("state"), next_attempt_at__lte=self.now)
         oldest = due.aggregate(Min("next_attempt_at"))["next_attempt_at__min"]
         yield gauge("oldest_due_seconds", "Now minus when the longest overdue message was due.", self.age(oldest))
         for state in (Event.State.HELD, Event.State.BROKEN):

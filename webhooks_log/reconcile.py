@@ -25,6 +25,7 @@ from events.problems import Problem
 from events.reading import read_values
 from webhooks_log.dispatch import Prospect, preview
 from webhooks_log.models import Delivery
+from webhooks_log.selection import indexed
 
 PAGE = 100
 LARGEST_PAGE = 500
@@ -155,7 +156,7 @@ def _chosen(request: HttpRequest, events: QuerySet[Event]) -> QuerySet[Event]:
             raise Problem(422, "field_invalid", f"There is no state {state!r}.", field="state")
         events = events.filter(state=state)
     if order := asked.get("order_id"):
-        events = events.filter(order_id=order)
+        events = events.filter(indexed("order_id", order))
     return events.filter(pk__gt=_after(asked["cursor"])) if asked.get("cursor") else events
 
 

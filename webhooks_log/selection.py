@@ -10,21 +10,21 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.db.models import Model, Q, QuerySet
+from django.db.models.lookups import Exact
 from django.utils.dateparse import parse_date, parse_datetime
 
-from connections.models import Merchant
-from webhooks_log.models import Delivery
+from connections.models import Connection, Merchant
+from webhooks_log.models import TROUBLE, AnswerClass, Delivery
 from webhooks_log.viewer import Viewer
 
 PAGE = 50
 MOST_PICKED = 500
-TROUBLE = Q(http_status__gte=300) | Q(http_status=None, attempt_count__gt=0)  # the condition of a partial index
 HTTP_CLASSES = {
     "2xx": ("2xx accepted", Q(http_status__gte=200, http_status__lt=300)),
-    "4xx": ("4xx refused", TROUBLE & Q(http_status__gte=400, http_status__lt=500)),
-    "429": ("429 throttled", TROUBLE & Q(http_status=429)),
-    "5xx": ("5xx Klaviyo failing", TROUBLE & Q(http_status__gte=500)),
-    "none": ("No answer", TROUBLE & Q(http_status=None, attempt_count__gt=0)),
+    "4xx": ("4xx refused", TROUBLE & Q(Exact(AnswerClass("http_status"), 4))),
+    "429": ("429 throttled", TROUBLE & Q(Exact(AnswerClass("http_status"), 429))),
+    "5xx": ("5xx Klaviyo failing", TROUBLE & Q(Exact(AnswerClass("http_status"), 5))),
+    "none": ("No answer", TROUBLE & Q(Exact(AnswerClass("http_status"), 0))),
 }
 PROFILE_ONLY = "-"  # in the address; the row has an empty metric
 SHOWN = (
@@ -64,6 +64,15 @@ class Selection:
     def has_filters(self) -> bool:
         return any((self.state, self.metric, self.http, self.phone, self.since, self.until))
 
+    @property
+    def has_indexed_filter(self) -> bool:
+        return any((self.state, self.metric, self.http, self.phone))
+
+    @property
+    def is_of_whole_merchants(self) -> bool:
+        """Whether nothing narrower than a merchant bounds it, filters apart."""
+        return not (self.customer or self.event or self.replay or self.order or self.connection)
+
 
 @dataclass(frozen=True, slots=True)
 class OneMerchant:
@@ -98,7 +107,7 @@ def read(address: Mapping[str, str], **scope: object) -> Selection:
 def newest(selection: Selection, viewer: Viewer, *, before: int | None = None, limit: int = PAGE) -> list[Delivery]:
     """The newest selected Deliveries below the id `before`, newest first, slim."""
     bound = Q(pk__lt=before) if before else Q()
-    return merged([scope.filter(bound) for scope in scopes(selection, viewer)], limit)
+    return merged([walk.filter(bound) for walk in walks(selection, viewer)], limit)
 
 
 def merged(parts: list[QuerySet[Delivery]], limit: int) -> list[Delivery]:
@@ -120,16 +129,25 @@ def scopes(selection: Selection, viewer: Viewer | OneMerchant, *, filtered: bool
     rows = Delivery.objects.filter(_filters(selection, viewer)) if filtered else Delivery.objects.all()
     merchants = list(viewer.merchants)
     if selection.customer:
-        return [rows.filter(customer_id=selection.customer, **_narrowed(selection, "connection", "order"))]
+        return [rows.filter(_narrowed(selection, "connection", "order"), customer_id=selection.customer)]
     if selection.event:
-        return [rows.filter(event_id=selection.event, **_narrowed(selection, "connection"))]
+        return [rows.filter(_narrowed(selection, "connection"), event_id=selection.event)]
     if selection.replay:
         return [rows.filter(replay_id=selection.replay)]
     if selection.order:
-        return [rows.filter(merchant_id__in=merchants, **_narrowed(selection, "connection", "order"))]
+        return [rows.filter(_narrowed(selection, "connection", "order"), merchant_id__in=merchants)]
     if selection.connection:
         return [rows.filter(connection_id=selection.connection)]
     return [rows.filter(merchant_id=merchant) for merchant in merchants]
+
+
+def walks(selection: Selection, viewer: Viewer) -> list[QuerySet[Delivery]]:
+    """The scopes, each a walk down one index: every filter has one by connection, and none by merchant."""
+    if not selection.is_of_whole_merchants or not selection.has_indexed_filter:
+        return scopes(selection, viewer)
+    connections = Connection.objects.filter(merchant_id__in=list(viewer.merchants)).order_by()
+    rows = Delivery.objects.filter(_filters(selection, viewer))
+    return [rows.filter(connection_id=pk) for pk in connections.values_list("pk", flat=True)]
 
 
 def rows_of(selection: Selection, merchant: Merchant) -> QuerySet[Delivery]:
@@ -217,9 +235,18 @@ def _bracket(at: datetime, is_near: Callable[[datetime, datetime], bool]) -> tup
     return low, high
 
 
-def _narrowed(selection: Selection, *names: str) -> dict[str, object]:
-    found = {"connection": ("connection_id", selection.connection), "order": ("order_id", selection.order)}
-    return {column: value for name in names for column, value in [found[name]] if value}
+def indexed(column: str, value: str) -> Q:
+    """The look-up as its partial index is made: SQLite takes that only where a query says that "" is not meant."""
+    return Q(**{column: value}) & ~Q(**{column: ""})
+
+
+def _narrowed(selection: Selection, *names: str) -> Q:
+    narrow = Q()
+    if "connection" in names and selection.connection:
+        narrow &= Q(connection_id=selection.connection)
+    if "order" in names and selection.order:
+        narrow &= indexed("order_id", selection.order)
+    return narrow
 
 
 def _one_of(value: str, allowed: object) -> str:

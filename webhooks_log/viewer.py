@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from connections.audit import record
 from connections.models import AuditEntry, Merchant
-from connections.tenancy import merchant_of, merchants_of, merchants_where
+from connections.tenancy import merchant_of, merchants_allowing
 
 SEEN = "personal data seen"
 SEEN_AGAIN_AFTER = timedelta(hours=1)
@@ -32,7 +32,7 @@ class Viewer:
     everyone: list[Merchant] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.everyone = list(merchants_of(self.user))
+        self.everyone = merchants_allowing(self.user, "read")
         if self.slug and not any(merchant.slug == self.slug for merchant in self.everyone):
             raise Http404
 
@@ -44,11 +44,11 @@ class Viewer:
     @cached_property
     def clear_ids(self) -> set[int]:
         """Merchants whose customers' e-mail addresses, phones and bodies this person may read."""
-        return set(merchants_where(self.user, "personal_data").values_list("pk", flat=True))
+        return {merchant.pk for merchant in merchants_allowing(self.user, "personal_data")}
 
     @cached_property
     def sender_ids(self) -> set[int]:
-        return set(merchants_where(self.user, "send_again").values_list("pk", flat=True))
+        return {merchant.pk for merchant in merchants_allowing(self.user, "send_again")}
 
     def sees_personal_data(self, merchant_id: int) -> bool:
         return merchant_id in self.clear_ids
