@@ -49,6 +49,11 @@ def mask_value(key: str, value: str, branch_is_personal: bool = False) -> str:
     return mask_sentence(value)
 
 
+def mask_number(key: str, value: str, branch_is_personal: bool = False) -> str:
+    """The same for a number: most are amounts and ids, which look like phone numbers and are none."""
+    return mask_value(key, value, True) if branch_is_personal or PERSONAL_KEYS.search(key) else value
+
+
 def is_personal_branch(key: str) -> bool:
     return bool(PERSONAL_BRANCHES.search(key))
 

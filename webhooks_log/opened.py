@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from connections.klaviyo.exchange import Headers
 from events.models import Event
+from webhooks_log.changes import Change, changes
 from webhooks_log.explain import WAYS
 from webhooks_log.masking import mask_sentence
 from webhooks_log.models import Attempt, AttemptContent, Delivery, Note
@@ -28,7 +29,7 @@ from webhooks_log.tree import NotATree, parse, tree
 from webhooks_log.verdicts import BY_NAME, FAULT, INTERRUPTED
 from webhooks_log.viewer import Viewer, viewer
 
-MAX_RAW = 16_000  # characters shown; all bytes are a click away
+MAX_RAW = 8_000  # characters shown; all bytes are a click away
 MOST_ATTEMPTS = 60
 NOTHING = ("Nothing.", "Nothing. It is tried again.")
 
@@ -45,6 +46,7 @@ class Shown:
     is_utf8: bool
     expired: str  # when the bytes are gone, the sentence that says so
     is_changed: bool = False
+    changes: tuple[Change, ...] = ()  # to the call before
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def shown(content: bytes | None, before: bytes | None = None, *, masked: bool, e
     """Bytes for the page. Without the permission for personal data: the masked tree only, never the raw text."""
     if content is None:
         return Shown("", SafeString(""), "", "", False, True, expired or "Nothing is kept of this.")
-    folded, why = _fold(content, before, masked=masked)
+    folded, why, changed = _fold(content, before, masked=masked)
     raw, is_utf8 = ("", True) if masked else _text(content)
     return Shown(
         size=size(len(content)),
@@ -230,6 +232,7 @@ def shown(content: bytes | None, before: bytes | None = None, *, masked: bool, e
         is_utf8=is_utf8,
         expired="",
         is_changed=before is not None and before != content,
+        changes=tuple(changed),
     )
 
 
@@ -330,16 +333,17 @@ def _to_do(*advices: str) -> str:
     return next((advice for advice in advices if advice and advice not in NOTHING), "")
 
 
-def _fold(content: bytes, before: bytes | None, *, masked: bool) -> tuple[SafeString, str]:
+def _fold(content: bytes, before: bytes | None, *, masked: bool) -> tuple[SafeString, str, list[Change]]:
     try:
         value = parse(content)
     except NotATree as why:
-        return SafeString(""), str(why)
+        return SafeString(""), str(why), []
     try:
         earlier = parse(before) if before is not None else None
     except NotATree:
         earlier = None
-    return tree(value, earlier, masked=masked), ""
+    changed = changes(value, earlier, masked=masked) if earlier is not None else []
+    return tree(value, earlier, masked=masked), "", changed
 
 
 def _text(content: bytes) -> tuple[str, bool]:

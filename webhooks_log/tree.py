@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from webhooks_log.masking import is_personal_branch, mask_value
+from webhooks_log.masking import is_personal_branch, mask_number, mask_value
 
 MAX_BYTES = 256_000  # what is larger is shown as raw text only
 MAX_NODES = 400
@@ -107,7 +107,8 @@ class Drawing:
         if isinstance(value, list):
             return '<span class="vt-n">{}</span>' if isinstance(value, Pairs) else '<span class="vt-n">[]</span>'
         if isinstance(value, Number):
-            return f'<span class="vt-num">{escape(value[:MAX_TEXT])}</span>'
+            number = mask_number(key, value, personal) if self.masked else value
+            return f'<span class="vt-num">{escape(number[:MAX_TEXT])}</span>'
         if not isinstance(value, str):
             return f'<span class="vt-num">{json.dumps(value)}</span>'
         shown = mask_value(key, value, personal) if self.masked else value

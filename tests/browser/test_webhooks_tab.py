@@ -44,6 +44,11 @@ def test_from_an_email_address_to_the_refused_phone_and_its_second_call(page, lo
     expect(first).to_contain_text(shop.REFUSED_PHONE)
     expect(first).to_contain_text("Invalid phone number format")
     second = row.locator("details.vo-call", has_text="Call 2")
+    left_out = second.get_by_role("list", name="Changes to the call before").get_by_role("listitem").last
+    expect(left_out).to_be_visible()
+    expect(left_out).to_contain_text("Left out")
+    expect(left_out).to_contain_text("phone_number")
+    expect(left_out).to_contain_text(shop.REFUSED_PHONE)
     expect(second.locator(".vt-went").first).to_contain_text(shop.REFUSED_PHONE)
 
 

@@ -34,3 +34,12 @@ def test_a_masked_tree_shows_nobody(secret):
     )
     assert secret not in html
     assert "1253" in html
+
+
+def test_a_phone_number_written_as_a_number_is_masked_and_an_id_is_not():
+    html = tree(
+        parse(b'{"phone": 15551234567, "billing_address": {"zip": 10115}, "order_id": 4156500100158}'), masked=True
+    )
+    assert "15551234567" not in html
+    assert "10115" not in html
+    assert "4156500100158" in html

@@ -1,7 +1,6 @@
 """The opened row: both sides to the byte, what changed, what it means, and what hostile bytes may do: nothing."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -48,7 +47,8 @@ def test_the_last_call_is_open_and_marks_what_changed(support, klaviyo, sarah):
     shown = html(support, "delivery_opened", shop.refused_phone(klaviyo, sarah).pk)
     assert "Accepted by Klaviyo." in shown
     assert "It went without the phone number" in shown
-    assert "Changes to the call before are marked." in shown
+    assert f"phone_number</code> <del>{shop.REFUSED_PHONE}</del>" in shown
+    assert "<b>Left out</b>" in shown
     assert "vt-went" in shown
     assert "What Vrio sent" in shown
 
@@ -109,15 +109,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_bodies_are_safe_and_quick(support, klaviyo, content):
+def test_hostile_bodies_are_safe_and_light(support, klaviyo, content):
     row = shop.delivery(klaviyo, content=content, event=shop.event(klaviyo.merchant, content))
     attempt = shop.call(row, status=400, verdict="rejected", answer=content)
-    started = time.monotonic()
     pages = [html(support, "delivery_opened", row.pk), html(support, "delivery", row.pk)]
     pages += [html(support, "attempt_opened", attempt.pk), html(support, "event_opened", row.event_id)]
-    assert time.monotonic() - started < 4
     for shown in pages:
-        assert len(shown) < 160_000
+        assert len(shown) < 100_000
         assert "<script>alert" not in shown
         assert "<img src=x" not in shown
         assert "pbkdf2" not in shown
