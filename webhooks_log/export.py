@@ -4,6 +4,7 @@ Behind the list's export links, for those who may see personal data.
 """
 
 import csv
+import heapq
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
@@ -19,7 +21,7 @@ from connections.models import Connection
 from webhooks_log.models import Delivery
 from webhooks_log.rows import metric_name, reason_of, state_name
 from webhooks_log.scope import merchants_in
-from webhooks_log.selection import Selection, read, scopes
+from webhooks_log.selection import Selection, read, walks
 from webhooks_log.viewer import Viewer, narrowed
 
 CHUNK = 1000
@@ -57,16 +59,18 @@ def webhooks_export(request: HttpRequest, kind: str) -> StreamingHttpResponse:
 
 
 def records(selection: Selection, eyes: Viewer) -> Iterator[dict[str, Any]]:
-    """The selected Deliveries, newest first within each merchant, as plain values; moments in the merchant's zone."""
+    """The selected Deliveries, newest first, as plain values; moments in the merchant's zone."""
     names = dict(Connection.objects.filter(merchant_id__in=list(eyes.merchants)).values_list("pk", "name"))
-    for scope in scopes(selection, eyes):
-        below: int | None = None
-        while rows := list(
-            (scope.filter(pk__lt=below) if below else scope).defer("draft", "notes").order_by("-pk")[:CHUNK]
-        ):
-            for row in rows:
-                yield _record(row, eyes, names)
-            below = rows[-1].pk
+    for row in heapq.merge(*map(_walked, walks(selection, eyes)), key=lambda row: -row.pk):
+        yield _record(row, eyes, names)
+
+
+def _walked(walk: QuerySet[Delivery]) -> Iterator[Delivery]:
+    """One walk's rows, newest first, a chunk at a time."""
+    rows, below = walk.defer("draft", "notes").order_by("-pk"), Q()
+    while chunk := list(rows.filter(below)[:CHUNK]):
+        yield from chunk
+        below = Q(pk__lt=chunk[-1].pk)
 
 
 def _record(row: Delivery, eyes: Viewer, names: dict[int, str]) -> dict[str, Any]:

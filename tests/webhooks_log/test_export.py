@@ -55,6 +55,16 @@ def test_more_rows_than_a_chunk_all_come_once(support, klaviyo, monkeypatch):
     assert [json.loads(line)["unique_id"] for line in lines] == ["u4", "u3", "u2", "u1", "u0"]
 
 
+@pytest.mark.parametrize("query", ["", "state=delivered", "metric=Placed+Order"])
+def test_rows_of_several_connections_come_in_one_order(support, klaviyo, monkeypatch, query):
+    monkeypatch.setattr("webhooks_log.export.CHUNK", 2)
+    second = shop.connection(klaviyo.merchant, "Klaviyo B")
+    for number, place in enumerate([klaviyo, second, second, second, klaviyo]):
+        shop.delivery(place, unique_id=f"u{number}")
+    lines = export(support, "ndjson", query).splitlines()
+    assert [json.loads(line)["unique_id"] for line in lines] == ["u4", "u3", "u2", "u1", "u0"]
+
+
 @pytest.mark.parametrize("evil", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2", "\t=1"])
 def test_no_cell_is_a_formula(support, klaviyo, evil):
     shop.delivery(klaviyo, unique_id=evil)
