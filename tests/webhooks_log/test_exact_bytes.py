@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils.html import escape
 
 from tests.webhooks_log import shop
 from tests.webhooks_log.lanes import Shop, pump
-from tests.webhooks_log.wiretap import body_of, wiretap
+from tests.webhooks_log.wiretap import body_of, headers_of, wiretap
 from webhooks_log.models import Delivery
+from webhooks_log.packing import unpack_content
 from webhooks_log.readback import look
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +32,18 @@ def test_raw_equals_the_wire_for_a_refused_phone_and_its_second_call(client, twi
         assert _raw(client, "attempt_answer", attempt.pk) == body_of(answer)
         shown = client.get(reverse("admin:attempt_opened", args=(attempt.pk,))).content.decode()
         assert "POST /api/events" in shown
-        assert twin.full_key not in shown
+        kept = unpack_content(attempt.content)
+        assert request.startswith(f"{kept.method} /api/events HTTP/1.1\r\n".encode())
+        sent = dict(headers_of(request))
+        key = sent["Authorization"]
+        sent["Authorization"] = f"Klaviyo-API-Key ****{key[-4:]}"
+        del sent["Host"]  # it stands in the URL
+        assert dict(kept.request_headers) == sent
+        assert key not in shown
+        assert list(kept.response_headers) == headers_of(answer)
+        for name, value in [*kept.request_headers, *kept.response_headers]:
+            assert name in shown
+            assert escape(value) in shown
 
 
 def test_an_answer_of_html_is_kept_as_it_came(client, twin, settings):

@@ -61,6 +61,12 @@ def body_of(message: bytes) -> bytes:
     return message.partition(b"\r\n\r\n")[2]
 
 
+def headers_of(message: bytes) -> list[tuple[str, str]]:
+    """The header lines as they crossed the wire, in their order."""
+    lines = message.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+
+
 @contextmanager
 def wiretap(target: str) -> Iterator[Wiretap]:
     tap = Wiretap(target)
