@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-purge gameday lint audit format screenshots lock run-env dev-env clean
+.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-log-size bench-purge gameday lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 # One more than two cores: half of a run is waiting for other processes.
@@ -42,8 +42,11 @@ bench-delivery: dev-env ## the delivery engine against floors of the same run (B
 bench-purge: dev-env ## how fast a million old rows go, and what an insert waits meanwhile (ARGS="--messages 20000")
 	@$(PYTHON) -m tests.bench.purge $(ARGS)
 
-bench-tab: dev-env ## the Webhooks tab at size, four viewers (BENCH_ATTEMPTS, TEST_DATABASE_URL; SQLite without it)
+bench-tab: dev-env ## the Webhooks tab at size, four viewers (BENCH_ATTEMPTS, BENCH_KEEP, TEST_DATABASE_URL; SQLite without it)
 	@$(PYTHON) -m tests.bench.tab
+
+bench-log-size: dev-env ## how large the log is at rest, against the same calls as plain text
+	@$(PYTHON) -m tests.bench.log_size
 
 bench-dispatch: dev-env ## how fast events become Deliveries, against a bare insert of the same rows
 	@$(PYTHON) -m tests.bench.dispatch

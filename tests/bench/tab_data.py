@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -24,9 +24,10 @@ from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
+from connections.klaviyo.client import MAX_ANSWER_BYTES  # noqa: E402
 from connections.klaviyo.exchange import Exchange  # noqa: E402
 from connections.models import Connection, KlaviyoAccount, Membership, Merchant, Source  # noqa: E402
-from webhooks_log.models import AttemptContent, Body, Delivery, Heartbeat  # noqa: E402
+from webhooks_log.models import Attempt, AttemptContent, Body, Delivery, Heartbeat  # noqa: E402
 from webhooks_log.packing import pack, pack_content, unpack  # noqa: E402
 
 MERCHANTS, VIEWERS, SAMPLES = 20, 4, 64
@@ -34,7 +35,14 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = 20_000_000  # the span over which the rows are spread
 HEAVY_CUSTOMER = 2
 MARK = "bench-tab"
-RECIPE = "2"  # another number whenever the rows are made otherwise: what was loaded by an older one is refused
+RECIPE = "3"  # another number whenever the rows are made otherwise: what was loaded by an older one is refused
+HOSTILE = (
+    b'{"a": "' + b"x" * 10_000_000 + b'"}',
+    b"[" * 1000 + b"]" * 1000,
+    bytes(range(256)) * 4000,
+    b'{"{{ request.user }}": "</pre><script>alert(1)</script>", "x-data": "@click=alert(1)"}',
+    b'{"k": [' + b",".join(b'{"n": 1.10}' for _ in range(20_000)) + b"]}",
+)
 IS_SQLITE = connection.vendor == "sqlite"
 TABLES = (
     "events_customer", "events_event", "webhooks_log_body", "webhooks_log_delivery", "webhooks_log_attempt",
@@ -104,7 +112,8 @@ def load(cursor: Any, deliveries: int, people: int) -> None:
         "phone": "''", "phone_e164": "'+1555' || (1000000 + i)", "location": "'{}'", "tracking": "'{}'",
         "has_full_history": _no(), "named_at": noon, "first_seen_at": noon,
     })  # fmt: skip
-    told = _customer("i", people)
+    every = max(2, min(2_000, events // 40) // 2 * 2)  # so often an event is the heavy customer's
+    told = _customer("i", people, every)
     at = _moment(f"i * {SECONDS / events}")
     _insert(cursor, "events_event", events, {
         "id": "i", "merchant_id": _merchant(told), "source_id": _merchant(told), "authenticated_by": "'bearer'",
@@ -120,7 +129,7 @@ def load(cursor: Any, deliveries: int, people: int) -> None:
         "id": "i", "content": "sample.body", "codec": "1", "size": "1800",
     }, f"JOIN sample ON sample.n = i % {SAMPLES}")  # fmt: skip
     event = "(1 + i / 3)"
-    told, at = _customer(event, people), _moment(f"i * {SECONDS / deliveries}")
+    told, at = _customer(event, people, every), _moment(f"i * {SECONDS / deliveries}")
     _insert(cursor, "webhooks_log_delivery", deliveries, {
         "id": "i", "merchant_id": _merchant(told), "connection_id": f"{_merchant(told)} * 2 + i % 2",
         "account_id": _merchant(told), "event_id": event, "customer_id": told, "metric": _metric(),
@@ -158,9 +167,9 @@ def _insert(cursor: Any, table: str, count: int, columns: dict[str, str], join: 
     cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {series} SELECT {values} FROM series {join}")
 
 
-def _customer(event: str, people: int) -> str:
-    """Whose event it is: spread over everybody, and every two-thousandth of the one who buys without end."""
-    return f"(CASE WHEN {event} % 2000 = 0 THEN {HEAVY_CUSTOMER} ELSE 1 + ({event} * 7919) % {people} END)"
+def _customer(event: str, people: int, every: int) -> str:
+    """Whose event it is: spread over everybody, and some of the one who buys without end."""
+    return f"(CASE WHEN {event} % {every} = 0 THEN {HEAVY_CUSTOMER} ELSE 1 + ({event} * 7919) % {people} END)"
 
 
 def _merchant(customer: str) -> str:
@@ -218,17 +227,21 @@ def _sample(number: int) -> tuple[bytes, bytes]:
     body = json.dumps(
         {"data": {"type": "event", "attributes": {"properties": properties, "profile": profile}}}
     ).encode()
-    exchange = Exchange(
+    return pack(body)[0], pack_content(_exchange(body, draw))[0]
+
+
+def _exchange(body: bytes, draw: Random, answer: bytes = b"") -> Exchange:
+    return Exchange(
         method="POST",
         url="https://a.klaviyo.com/api/events",
         request_headers=(("Authorization", "Klaviyo-API-Key ****9f3c"), ("revision", "2026-10-15")),
         body=body,
         started_at=BEGINNING,
         duration_ms=150,
-        status=202,
+        status=400 if answer else 202,
         response_headers=tuple((f"X-Header-{place}", str(draw.random())) for place in range(8)),
+        answer=answer,
     )
-    return pack(body)[0], pack_content(exchange)[0]
 
 
 # ── Around the load ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -273,8 +286,31 @@ def targets(deliveries: int, people: int) -> dict[str, Any]:
         "heavy": HEAVY_CUSTOMER,
         "deliveries": [found[0] for found in picked if found],
         "orders": [found[1] for found in picked if found],
+        "hostile": _hostile(deliveries),
         "bytes": _bytes(),
     }
+
+
+def _hostile(deliveries: int) -> list[int]:
+    """Deliveries whose message and answer mean no good, newest of all; written once."""
+    pks = []
+    for number, content in enumerate(HOSTILE, 1):
+        pks.append(pk := deliveries + number)
+        if Delivery.objects.filter(pk=pk).exists():
+            continue
+        packed, codec = pack(content)
+        Body.objects.create(pk=pk, content=packed, codec=codec, size=len(content))
+        told = {"metric": "Placed Order", "unique_id": f"hostile{number}", "path": "/api/events", "body_id": pk}
+        state = {"state": "failed", "reason": "rejected", "attempt_count": 1, "http_status": 400, "duration_ms": 150}
+        at = BEGINNING + timedelta(seconds=SECONDS)
+        when = {"happened_at": at, "created_at": at, "updated_at": at, "settled_at": at}
+        owner = {"merchant_id": 1, "connection_id": 3, "account_id": 1, "event_id": 1, "customer_id": HEAVY_CUSTOMER}
+        Delivery.objects.create(pk=pk, **owner, **told, **state, **when)
+        call = {"started_at": at, "duration_ms": 150, "status": 400, "verdict": "rejected"}
+        attempt = Attempt.objects.create(pk=2 * deliveries + number, delivery_id=pk, body_id=pk, **call)
+        packed, codec = pack_content(_exchange(content, Random(number), answer=content[:MAX_ANSWER_BYTES]))
+        AttemptContent.objects.create(attempt=attempt, packed=packed, codec=codec)
+    return pks
 
 
 def _bytes() -> dict[str, list[int]]:
