@@ -33,6 +33,7 @@ class Hit:
     title: str
     detail: Any
     href: str
+    person_at: int = 0  # the merchant whose customer is named
 
 
 def find(request: HttpRequest) -> HttpResponse:
@@ -42,6 +43,7 @@ def find(request: HttpRequest) -> HttpResponse:
     hits = search(asked, eyes) if asked else []
     if len(hits) == 1:
         return redirect(hits[0].href)
+    eyes.note_list_seen("found", {hit.person_at for hit in hits if hit.person_at})
     return page(request, "find.html", title="Find", hits=hits, asked=asked, find_query=asked)
 
 
@@ -95,6 +97,7 @@ def _customer_hit(row: Customer, eyes: Viewer) -> Hit:
         customer_title(row, eyes),
         f"Vrio customer {row.vrio_id}, {merchant.name}",
         reverse("admin:customer_webhooks", args=(row.pk,)),
+        merchant.pk,
     )
 
 

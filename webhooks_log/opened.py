@@ -29,7 +29,7 @@ from webhooks_log.tree import NotATree, parse, tree
 from webhooks_log.verdicts import BY_NAME, FAULT, INTERRUPTED
 from webhooks_log.viewer import Viewer, viewer
 
-MAX_RAW = 8_000  # characters shown; all bytes are a click away
+MAX_RAW = 6_000  # characters shown; all bytes are a click away
 MOST_ATTEMPTS = 60
 NOTHING = ("Nothing.", "Nothing. It is tried again.")
 

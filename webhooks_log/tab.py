@@ -32,7 +32,9 @@ def webhooks(request: HttpRequest) -> HttpResponse:
     eyes = narrowed(request)
     selection = read(request.GET, customer=None)
     merchants_in(selection, eyes)
-    return page(request, "list.html", title=_title(selection, eyes), **listing(request, eyes, selection))
+    context = listing(request, eyes, selection)
+    eyes.note_list_seen("webhooks", context["addressed"])
+    return page(request, "list.html", title=_title(selection, eyes), **context)
 
 
 def customer_webhooks(request: HttpRequest, pk: int) -> HttpResponse:
@@ -66,6 +68,7 @@ def listing(request: HttpRequest, eyes: Viewer, selection: Selection) -> dict[st
         "eyes": eyes,
         "selection": selection,
         "lines": lines(shown, eyes, now),
+        "addressed": {row.merchant_id for row in shown if row.email},
         "older": f"?{_and(query)}before={shown[-1].pk}" if has_older else "",
         "newest": f"?{query}" if before_id else "",
         "live": f"{reverse('admin:webhooks_live')}?{_and(selection.as_query())}" if not before_id else "",

@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from webhooks_log.masking import is_personal_branch, mask_number, mask_value
 
-MAX_BYTES = 256_000  # what is larger is shown as raw text only
-MAX_NODES = 400
+MAX_BYTES = 128_000  # what is larger is shown as raw text only
+MAX_NODES = 350
 MAX_DEPTH = 30
 MAX_TEXT = 2_000  # characters of one value
 

@@ -78,22 +78,29 @@ class Viewer:
         merchant = merchant_of(obj)
         if merchant is None or not self.sees_personal_data(merchant.pk):
             return
-        lately = AuditEntry.objects.filter(
-            merchant=merchant,
-            at__gte=timezone.now() - SEEN_AGAIN_AFTER,
-            actor=self.user,
-            action=SEEN,
-            object_type=obj._meta.model_name,
-            object_id=str(obj.pk),
-            reason=what,
-        )
-        if not lately.exists():
+        if not self._seen_lately([merchant.pk], obj._meta.model_name, str(obj.pk), what):
             record(self.user, SEEN, obj, reason=what, merchant=merchant)
 
     def note_list_seen(self, what: str, merchant_ids: Iterable[int]) -> None:
-        """The same for a list of people, at every merchant it showed."""
-        for merchant_id in merchant_ids:
-            self.note_seen(self.merchants[merchant_id], what)
+        """The same for a list of people, at every merchant it showed; one look for all of them."""
+        shown = [pk for pk in dict.fromkeys(merchant_ids) if self.sees_personal_data(pk)]
+        lately = self._seen_lately(shown, "merchant", "", what) if shown else set()
+        for pk in shown:
+            if pk not in lately:
+                record(self.user, SEEN, self.merchants[pk], reason=what, merchant=self.merchants[pk])
+
+    def _seen_lately(self, merchant_ids: list[int], kind: str | None, pk: str, what: str) -> set[int]:
+        """The merchants at which the same was written down within the hour; without a pk, of themselves."""
+        lately = AuditEntry.objects.filter(
+            merchant_id__in=merchant_ids,
+            at__gte=timezone.now() - SEEN_AGAIN_AFTER,
+            actor=self.user,
+            action=SEEN,
+            object_type=kind,
+            reason=what,
+        )
+        lately = lately.filter(object_id=pk) if pk else lately
+        return set(lately.values_list("merchant_id", flat=True))
 
 
 def viewer(request: HttpRequest) -> Viewer:

@@ -33,6 +33,7 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
     """One event: the checklist, and its body as received."""
     eyes = viewer(request)
     told: Event = eyes.own(Event.objects.defer("body", "digest"), pk=pk)
+    eyes.note_seen(told)
     zone = zone_of(told.merchant)
     shown = _linked(explain_event(told, clear=eyes.sees_personal_data(told.merchant_id)), zone)
     title = f"{told.webhook_event} {told.event_id}"
@@ -47,6 +48,8 @@ def why_order(request: HttpRequest) -> HttpResponse:
         raise Http404
     merchants = list(eyes.merchants.values())
     clear = all(eyes.sees_personal_data(merchant.pk) for merchant in merchants)
+    if clear:
+        eyes.note_list_seen(f"order {order}", eyes.merchants)
     shown = _linked(explain_order(merchants, order, clear=clear), zone_of(merchants[0]))
     return page(request, "why.html", title=f"Order {order}", why=shown)
 

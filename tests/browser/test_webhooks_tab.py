@@ -109,6 +109,30 @@ def test_send_again_in_place(page, log_in, vita, klaviyo, sarah):
     expect(opened.locator("summary").first).to_contain_text("Queued")
 
 
+def test_link_body_and_curl_are_copied(page, log_in, live_server, vita, klaviyo, sarah):
+    row = shop.delivery(klaviyo, sarah, shop.message())
+    shop.call(row, answer=b'{"ok": true}')
+    log_in(shop.person(vita))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"/app/customers/{sarah.pk}/webhooks/")
+    opened = page.locator(f"#d{row.pk}")
+    opened.locator("summary").first.click()
+    for button, text in (
+        ("Copy link", f"{live_server.url}/app/webhooks/{row.pk}/"),
+        ("Copy body", shop.message().decode()),
+        ("Copy", '{"ok": true}'),
+    ):
+        opened.get_by_role("button", name=button, exact=True).click()
+        expect(opened.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == text
+        expect(opened.get_by_role("button", name="Copied")).to_have_count(0)
+    opened.get_by_role("button", name="Copy as cURL").click()
+    expect(opened.get_by_role("button", name="Copied")).to_be_visible()
+    line = page.evaluate("navigator.clipboard.readText()")
+    assert '-H "Authorization: Klaviyo-API-Key $KLAVIYO_API_KEY"' in line
+    assert shop.message().decode() in line
+
+
 def test_a_stranger_sees_nothing(page, log_in, klaviyo, sarah):
     row = shop.refused_phone(klaviyo, sarah)
     log_in(shop.person(shop.merchant("Other")))

@@ -9,7 +9,7 @@ from django.utils.html import escape
 from tests.webhooks_log import shop
 from tests.webhooks_log.lanes import Shop, pump
 from tests.webhooks_log.wiretap import body_of, headers_of, wiretap
-from webhooks_log.models import Delivery
+from webhooks_log.models import Body, Delivery
 from webhooks_log.packing import unpack_content
 from webhooks_log.readback import look
 
@@ -26,6 +26,9 @@ def test_raw_equals_the_wire_for_a_refused_phone_and_its_second_call(client, twi
         pump()
     client.force_login(shop.person(vita.merchant), backend=BACKEND)
     attempts = list(row.attempts.order_by("pk"))
+    row.refresh_from_db()
+    assert Body.objects.count() == 2  # with the phone and without it, each stored once
+    assert attempts[1].body_id == row.body_id != attempts[0].body_id
     assert [attempt.status for attempt in attempts] == [int(answer.split()[1]) for _, answer in tap.calls]
     for attempt, (request, answer) in zip(attempts, tap.calls, strict=True):
         assert _raw(client, "attempt_request", attempt.pk) == body_of(request)

@@ -104,3 +104,16 @@ def test_a_search_asks_little_and_scans_nothing(support, row, django_assert_max_
     with django_assert_max_num_queries(26) as queries:
         find(support, "nobody here")
     assert not [query for query in queries.captured_queries if "LIKE" in query["sql"].upper()]
+
+
+PAGES = (
+    "index", "webhooks", "answers", "events", "customers", "alerts", "events_product_changelist", "connections",
+    "connection_catalogue", "receive", "mapping_preview", "people", "history", "privacy", "two_factor", "replays",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_has_the_search_box(client, klaviyo, name):
+    client.force_login(shop.person(klaviyo.merchant, "owner"), backend=BACKEND)
+    html = client.get(reverse(f"admin:{name}"), follow=True).content.decode()
+    assert f'role="search" action="{reverse("admin:find")}"' in html

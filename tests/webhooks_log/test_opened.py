@@ -180,6 +180,32 @@ def test_seeing_personal_data_is_recorded_once_an_hour(support, klaviyo, sarah):
     assert sorted(seen.values_list("object_type", flat=True)) == ["customer", "delivery"]
 
 
+LISTS = {"webhooks": "webhooks", "customers": "customers", "find": "found", "why_order": "order 1253"}
+
+
+@pytest.mark.parametrize(("name", "what"), LISTS.items())
+def test_a_list_that_names_people_is_recorded_once_an_hour(support, klaviyo, sarah, name, what):
+    shop.refused_phone(klaviyo, sarah)
+    shop.customer(klaviyo.merchant, "tom.mason@klaviyo-demo.com")
+    for _ in range(2):
+        assert support.get(f"{reverse(f'admin:{name}')}?q=Mason&order=1253").status_code == 200
+    seen = AuditEntry.objects.filter(action="personal data seen")
+    assert list(seen.values_list("object_type", "merchant", "reason")) == [("merchant", klaviyo.merchant_id, what)]
+
+
+def test_the_page_of_an_event_is_recorded(support, klaviyo, sarah):
+    row = shop.refused_phone(klaviyo, sarah)
+    html(support, "event", row.event_id)
+    assert AuditEntry.objects.get(action="personal data seen").object_type == "event"
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_seeing_a_masked_list_is_not_recorded(masked, klaviyo, sarah, name):
+    shop.refused_phone(klaviyo, sarah)
+    masked.get(f"{reverse(f'admin:{name}')}?q={sarah.vrio_id}&order=1253")
+    assert not AuditEntry.objects.exists()
+
+
 def test_seeing_a_masked_page_is_not_recorded(masked, klaviyo, sarah):
     html(masked, "delivery_opened", shop.refused_phone(klaviyo, sarah).pk)
     assert not AuditEntry.objects.exists()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.webhooks_log import shop
 from webhooks_log.models import Delivery
@@ -47,6 +48,14 @@ def test_the_tab_lists_every_column_in_words(support, klaviyo, sarah):
     ):
         assert words in html
     assert "Mar 2, 12:00:02" in html  # the merchant's clock, not UTC
+
+
+def test_a_waiting_row_says_when_it_is_tried_next(support, klaviyo, sarah):
+    soon = timezone.now() + timedelta(minutes=5, seconds=30)
+    shop.delivery(klaviyo, sarah, state="waiting", reason="retrying", next_attempt_at=soon, attempt_count=3)
+    line = support.get(reverse("admin:customer_webhooks", args=(sarah.pk,))).context["lines"][0]
+    assert (line.state, line.tries, line.next_in) == ("Waiting", 3, "in 5 min")
+    assert line.next_try
 
 
 def test_a_skipped_row_says_why(support, klaviyo, sarah):
