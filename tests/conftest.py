@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 import tests.environment as environment
+from connections.models import Connection, Merchant
+from events import auth
+from events.models import Customer
 from tests.running import environment as running_environment
 from tests.running import manage
 from tests.servers import Postgres, RedisServer, is_missing
+from tests.webhooks_log import shop
 
 pytest_plugins = ["tests.twin"]
 
@@ -36,6 +41,36 @@ def redis_server() -> Iterator[RedisServer]:
     need("redis-server")
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def vita() -> Merchant:
+    """A shop."""
+    return shop.merchant()
+
+
+@pytest.fixture
+def klaviyo(vita: Merchant) -> Connection:
+    """Its connection."""
+    return shop.connection(vita)
+
+
+@pytest.fixture
+def sarah(vita: Merchant) -> Customer:
+    """A customer of it."""
+    return shop.customer(vita)
+
+
+@pytest.fixture
+def support(vita: Merchant, client: Client) -> Client:
+    """Somebody of its support, signed in."""
+    client.force_login(shop.person(vita), backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _the_door_remembers_nothing() -> None:
+    auth.forget()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Support's questions, answered in a real browser."""
 
-from typing import Any
-
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -10,21 +8,6 @@ from tests.webhooks_log import shop
 from webhooks_log.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def vita() -> Any:
-    return shop.merchant()
-
-
-@pytest.fixture
-def klaviyo(vita: Any) -> Any:
-    return shop.connection(vita)
-
-
-@pytest.fixture
-def sarah(vita: Any) -> Any:
-    return shop.customer(vita)
 
 
 def test_from_an_email_address_to_the_refused_phone_and_its_second_call(page, log_in, vita, klaviyo, sarah):

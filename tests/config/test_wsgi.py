@@ -8,16 +8,10 @@ from django.views.debug import get_exception_reporter_filter
 
 from config import wsgi
 from connections import keys
-from events import auth
 from events.auth import ADDRESS_DIGEST
 from tests.events.door import a_source, an_event, call, post
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    auth.forget()
 
 
 def hidden(path: str, **more) -> dict:

@@ -7,26 +7,10 @@ import json
 import pytest
 
 from connections import keys
-from events import auth
 from events.models import Event
-from tests.events.door import a_source, an_event, call, post, send
+from tests.events.door import an_event, call, post, send
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    auth.forget()
-
-
-@pytest.fixture
-def source():
-    return a_source()
-
-
-@pytest.fixture
-def clear(source):
-    return keys.new_bearer(source, name="Vrio")[1]
 
 
 def test_a_new_event_is_stored_byte_for_byte_and_answered_202(clear, source):

@@ -10,20 +10,10 @@ from connections import keys
 from connections.models import ApiKey
 from events import auth
 from events.models import Event
-from tests.events.door import a_source, an_event, call, post, send
+from tests.events.door import an_event, call, post, send
 
 pytestmark = pytest.mark.django_db
 NOON = "2026-03-02T17:00:00Z"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    auth.forget()
-
-
-@pytest.fixture
-def source():
-    return a_source()
 
 
 @pytest.fixture

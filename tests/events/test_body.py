@@ -7,27 +7,11 @@ import json
 import pytest
 
 from connections import keys
-from events import auth
 from events.models import Event, Refusal
-from tests.events.door import a_source, an_event, post, send
+from tests.events.door import an_event, post, send
 
 pytestmark = pytest.mark.django_db
 EVENT = json.dumps(an_event()).encode()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    auth.forget()
-
-
-@pytest.fixture
-def source():
-    return a_source()
-
-
-@pytest.fixture
-def clear(source):
-    return keys.new_bearer(source, name="x")[1]
 
 
 def test_gzip_is_stored_inflated(clear):

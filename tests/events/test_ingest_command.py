@@ -7,14 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from events.models import Event
-from tests.events.door import a_source, an_event
+from tests.events.door import an_event
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def source():
-    return a_source()
 
 
 def lines(count: int, start: int = 1) -> bytes:

@@ -7,18 +7,12 @@ from django.urls import reverse
 
 from connections import keys
 from connections.models import ApiKey, AuditEntry, Source
-from events import auth
 from events.models import Event, Inbox, Refusal
 from tests.events.door import an_event, post, send
 from tests.webhooks_log.shop import merchant, person
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    auth.forget()
 
 
 @pytest.fixture

@@ -17,17 +17,6 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 BUTTONS = ("delivery_send_again", "delivery_stop", "delivery_try_now", "delivery_look", "delivery_note")
 
 
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def support(klaviyo: Any, client: Any) -> Any:
-    client.force_login(shop.person(klaviyo.merchant), backend=BACKEND)
-    return client
-
-
 def press(client: Any, name: str, pk: int, **given: str) -> Any:
     return client.post(reverse(f"admin:{name}", args=(pk,)), given, headers={"X-Requested-With": "fetch"})
 

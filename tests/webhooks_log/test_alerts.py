@@ -35,11 +35,6 @@ def _roomy_disk(monkeypatch):
 
 
 @pytest.fixture
-def klaviyo() -> Connection:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
 def olga(klaviyo) -> Any:
     """The owner, who has an address."""
     return person(klaviyo.merchant, "olga@shop.test")

@@ -1,7 +1,5 @@
 """The list of what Vrio sent, and pages under odd addresses."""
 
-from typing import Any
-
 import pytest
 from django.urls import reverse
 
@@ -19,17 +17,6 @@ ODD = (
     "http=%F0",
     "order=%00",
 )
-
-
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def support(klaviyo: Any, client: Any) -> Any:
-    client.force_login(shop.person(klaviyo.merchant), backend=BACKEND)
-    return client
 
 
 def test_events_that_led_to_nothing_are_listed_with_their_reason(support, klaviyo):

@@ -24,16 +24,6 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 SPELLED = shop.EMAIL.encode()
 
 
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def sarah(klaviyo) -> Customer:
-    return shop.customer(klaviyo.merchant)
-
-
 def erase(merchant: Any, **wishes: Any) -> Erasure:
     return erasure.advance(erasure.request(merchant, shop.EMAIL.upper(), actor=None, **wishes))
 

@@ -18,16 +18,6 @@ from webhooks_log.explain import explain_customer, explain_event, explain_order
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def sarah(klaviyo: Any) -> Any:
-    return shop.customer(klaviyo.merchant)
-
-
 def step(why: Any, question: str) -> Any:
     return next(found for found in why.steps if found.question.startswith(question))
 

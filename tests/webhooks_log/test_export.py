@@ -15,17 +15,6 @@ pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def support(klaviyo: Any, client: Any) -> Any:
-    client.force_login(shop.person(klaviyo.merchant), backend=BACKEND)
-    return client
-
-
 def export(client: Any, kind: str, query: str = "") -> Any:
     answer = client.get(f"{reverse('admin:webhooks_export', args=(kind,))}?{query}")
     assert answer.streaming

@@ -12,11 +12,6 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
 def sarah(klaviyo: Any) -> Any:
     return shop.customer(klaviyo.merchant, vrio_id="90017")
 
@@ -35,12 +30,6 @@ def row(klaviyo: Any, sarah: Any) -> Any:
     found = shop.delivery(klaviyo, sarah, shop.message(), event=told, order_id="order-5")
     shop.call(found, klaviyo_request_id="5e82e068-1111")
     return found
-
-
-@pytest.fixture
-def support(klaviyo: Any, client: Any) -> Any:
-    client.force_login(shop.person(klaviyo.merchant), backend=BACKEND)
-    return client
 
 
 def find(client: Any, asked: str) -> Any:

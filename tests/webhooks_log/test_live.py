@@ -14,17 +14,6 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 LATER = shop.NOON + timedelta(minutes=1)
 
 
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def support(klaviyo: Any, client: Any) -> Any:
-    client.force_login(shop.person(klaviyo.merchant), backend=BACKEND)
-    return client
-
-
 def look(client: Any, since: datetime, query: str = "") -> Any:
     with time_machine.travel(LATER, tick=False):
         return client.get(

@@ -29,11 +29,6 @@ def _nothing_remembered():
     health._last.clear()
 
 
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
 def read(now=NOW) -> dict[str, float]:
     """Every sample by its name and labels, as `name{label="value"}`."""
     families = text_string_to_metric_families(metrics.written(now).decode())

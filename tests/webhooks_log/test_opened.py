@@ -16,22 +16,6 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
-
-
-@pytest.fixture
-def sarah(klaviyo: Any) -> Any:
-    return shop.customer(klaviyo.merchant)
-
-
-@pytest.fixture
-def support(klaviyo: Any, client: Any) -> Any:
-    client.force_login(shop.person(klaviyo.merchant), backend=BACKEND)
-    return client
-
-
-@pytest.fixture
 def masked(klaviyo: Any, client: Any) -> Any:
     client.force_login(shop.person(klaviyo.merchant, sees_personal_data=False), backend=BACKEND)
     return client

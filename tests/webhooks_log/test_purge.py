@@ -1,7 +1,6 @@
 """What goes when its time is over, and what stays because it is still owed."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -22,11 +21,6 @@ OLD = {"created_at": NOON, "updated_at": NOON}
 def prune(after_days: float) -> None:
     while not purge(now=NOON + timedelta(days=after_days), rest_seconds=0):
         pass
-
-
-@pytest.fixture
-def klaviyo() -> Any:
-    return shop.connection(shop.merchant())
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 from django.utils import timezone
 
 from connections import keys
-from events import auth
 from events.demo.first_order import first_order
 from events.models import Event
 from tests.events.door import a_source, an_event, call, post, send
@@ -15,11 +14,6 @@ from tests.webhooks_log.shop import connection
 from webhooks_log.models import Delivery
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    auth.forget()
 
 
 @pytest.fixture

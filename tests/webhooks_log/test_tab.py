@@ -13,27 +13,6 @@ from webhooks_log.models import Delivery
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def vita() -> Any:
-    return shop.merchant()
-
-
-@pytest.fixture
-def klaviyo(vita: Any) -> Any:
-    return shop.connection(vita)
-
-
-@pytest.fixture
-def sarah(vita: Any) -> Any:
-    return shop.customer(vita)
-
-
-@pytest.fixture
-def support(vita: Any, client: Any) -> Any:
-    client.force_login(shop.person(vita), backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
 def test_the_tab_lists_every_column_in_words(support, klaviyo, sarah):
     shop.refused_phone(klaviyo, sarah)
     html = support.get(reverse("admin:customer_webhooks", args=(sarah.pk,))).content.decode()
