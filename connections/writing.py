@@ -1,15 +1,18 @@
-"""Writes many rows of one table at once, where Django's `bulk_create` and `bulk_update` spend several times longer
-building the statement than the database needs to run it.
+"""Writes many rows of one table at once, each database its own cheapest way; Django's `bulk_create` and `bulk_update`
+spend several times longer building a statement than the database needs to run it.
 
-Dispatch and the lanes settle their batches with it.
+Dispatch writes its batches with it, as models (`…_rows`); lanes their blocks of calls, as plain values (`…_values`).
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 PARAMETERS = 20_000  # per statement; SQLite takes 32,766, PostgreSQL 65,535
+INTEGERS = ("bigint", "integer", "smallint")
 PLAIN = frozenset(
     (
         "BigIntegerField",
@@ -24,9 +27,12 @@ PLAIN = frozenset(
     )
 )
 
+Model = type[models.Model]
 Prepare = Callable[[Any], Any]
+Values = Sequence[Any]
 
 
+# ── Models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> None:
     """Insert new rows and give each its id. All fields must have values: defaults of the database are not asked.
 
@@ -38,18 +44,17 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> 
         row._prepare_related_fields_for_save("insert_rows")
     meta = rows[0]._meta
     fields = [field for field in meta.concrete_fields if not field.primary_key]
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
-    place = f"({', '.join(['%s'] * len(fields))})"
+    columns = ", ".join(_quoted(field.column) for field in fields)
+    place = f"({_places(fields)})"
     size = PARAMETERS // len(fields)
-    values = list(prepared(rows, fields))
+    values = list(_prepared(rows, fields))
     with connection.cursor() as cursor:
         for start in range(0, len(rows), size):
             block = values[start : start + size]
             places = ", ".join([place] * len(block))
-            ending = "ON CONFLICT DO NOTHING" if unless_there else f"RETURNING {quote(meta.pk.column)}"
+            ending = "ON CONFLICT DO NOTHING" if unless_there else f"RETURNING {_quoted(meta.pk.column)}"
             cursor.execute(
-                f"INSERT INTO {quote(meta.db_table)} ({columns}) VALUES {places} {ending}",
+                f"INSERT INTO {_quoted(meta.db_table)} ({columns}) VALUES {places} {ending}",
                 [value for row in block for value in row],
             )
             if unless_there:
@@ -59,30 +64,117 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> 
 
 
 def update_rows(rows: Collection[models.Model], names: Sequence[str]) -> None:
-    """Write these fields of rows that exist: one prepared statement, run for all of them in one go."""
+    """Write these fields of rows that exist."""
     if not rows:
         return
     for row in rows:
         row._prepare_related_fields_for_save("update_rows")
-    meta = next(iter(rows))._meta
-    fields = [meta.get_field(name) for name in names]
-    quote = connection.ops.quote_name
-    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    statement = f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {quote(meta.pk.column)} = %s"
-    values = [[*told, row.pk] for told, row in zip(prepared(rows, fields), rows, strict=True)]
+    model = type(next(iter(rows)))
+    fields = [model._meta.get_field(name) for name in names]
+    values = [(row.pk, *told) for told, row in zip(_prepared(rows, fields), rows, strict=True)]
     with connection.cursor() as cursor:
-        cursor.executemany(statement, values)
+        _update_each(cursor, model, [field.column for field in fields], values)
 
 
-def prepared(rows: Collection[models.Model], fields: Sequence[Any]) -> Iterator[list[Any]]:
-    """What each row says in these fields, as the database's driver takes it."""
-    readers = [(field.attname, preparation(field)) for field in fields]
+# ── Values ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def insert_values(model: Model, columns: Sequence[str], rows: Sequence[Values]) -> None:
+    """Insert rows given in the order of `columns`, primary key included; call it inside a transaction."""
+    if not rows:
+        return
+    table, names = _quoted(model._meta.db_table), ", ".join(map(_quoted, columns))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({_places(columns)})", rows)
+
+
+def update_values(
+    model: Model, columns: Sequence[str], rows: Sequence[Values], *, guard: str, guards: Values = ()
+) -> None:
+    """Set `columns` on rows that each start with their primary key; only where `guard` holds (its values: `guards`)."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            _update_alike(cursor, model, columns, rows, guard, guards)
+        else:
+            _update_each(cursor, model, columns, rows, guard, guards)
+
+
+def moment_value(value: datetime | None) -> Any:
+    """A moment as it stands among such values."""
+    return None if value is None else connection.ops.adapt_datetimefield_value(value)
+
+
+# ── Statements ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def _update_each(
+    cursor: Any, model: Model, columns: Sequence[str], rows: Sequence[Values], guard: str = "true", guards: Values = ()
+) -> None:
+    """One prepared statement, run for all rows in one go."""
+    table, pk = _quoted(model._meta.db_table), _quoted(model._meta.pk.column)
+    sets = ", ".join(f"{_quoted(column)} = %s" for column in columns)
+    cursor.executemany(
+        f"UPDATE {table} SET {sets} WHERE {table}.{pk} = %s AND {guard}",
+        [(*row[1:], row[0], *guards) for row in rows],
+    )
+
+
+def _update_alike(
+    cursor: Any, model: Model, columns: Sequence[str], rows: Sequence[Values], guard: str, guards: Values
+) -> None:
+    """One statement for all rows that change alike but for whole numbers, which is nearly all of a lane's: PostgreSQL
+    takes longer to plan a statement than to write the row."""
+    numbers = [place for place, name in enumerate(columns, 1) if _type(model, name) in INTEGERS]
+    others = [place for place in range(1, len(columns) + 1) if place not in numbers]
+    alike: dict[Values, list[Values]] = defaultdict(list)
+    for row in rows:
+        alike[tuple(row[place] for place in others)].append(row)
+    names = ["id", *(columns[place - 1] for place in numbers)]
+    table = model._meta.db_table
+    sets = [f"{columns[place - 1]} = %s" for place in others] + [f"{name} = given.{name}" for name in names[1:]]
+    arrays = ", ".join(f"%s::{_type(model, name)}[]" for name in names)
+    statement = (
+        f"UPDATE {table} SET {', '.join(sets)} FROM unnest({arrays}) AS given ({', '.join(names)}) "
+        f"WHERE {table}.id = given.id AND {guard}"
+    )
+    for same, group in alike.items():
+        given = [_array(row[place] for row in group) for place in (0, *numbers)]
+        cursor.execute(statement, [*same, *given, *guards])
+
+
+def _array(numbers: Iterable[int | None]) -> str:
+    """PostgreSQL's text form of an array of whole numbers; a Python list would be adapted number by number."""
+    return "{" + ",".join("NULL" if number is None else str(number) for number in numbers) + "}"
+
+
+def _type(model: Model, column: str) -> str:
+    """PostgreSQL's name for a column's type."""
+    field = next(field for field in model._meta.concrete_fields if field.column == column)
+    kind = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
+    return str(kind).partition("(")[0]
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def _places(columns: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(columns))
+
+
+# ── What the driver takes ────────────────────────────────────────────────────────────────────────────────────────────
+def _prepared(rows: Collection[models.Model], fields: Sequence[Any]) -> Iterator[list[Any]]:
+    """What each row says in these fields."""
+    readers = [(field.attname, _preparation(field)) for field in fields]
     for row in rows:
         told = row.__dict__
         yield [prepare(told[name]) if prepare else told[name] for name, prepare in readers]
 
 
-def preparation(field: Any) -> Prepare | None:
+def _preparation(field: Any) -> Prepare | None:
     """None where the driver takes the value as it is. One moment told by many rows is prepared once."""
     if field.get_internal_type() in PLAIN:
         return None

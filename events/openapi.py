@@ -124,17 +124,11 @@ BODY = {
     "application/json": {"oneOf": [ref("Event"), {"type": "array", "minItems": 1, "items": ref("Event")}]},
     "application/x-ndjson": {"type": "string", "description": "One event a line."},
 }
+REFUSALS = (400, 401, 403, 413, 415, 422, 429, 503)
 SENDING = {
     "request": BODY,
     "responses": answers(
-        400,
-        401,
-        403,
-        413,
-        415,
-        422,
-        429,
-        503,
+        *REFUSALS,
         new_202=ref("Results"),
         known_200=ref("Results"),
         some_207=ref("Results"),

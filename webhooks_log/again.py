@@ -6,22 +6,21 @@ Between those who ask (a person for one row, a replay for a block of them) and t
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q
 
 from connections.klaviyo.payloads import with_backfill, with_identity_only
 from connections.writing import update_rows
 from events.facts import Facts, Known
-from events.mirror import Mirror
 from events.translate import tell_again
-from webhooks_log.batch import Told, gatekeepers, suppressions
+from webhooks_log.batch import Reopened
 from webhooks_log.claim import RETRYING
 from webhooks_log.models import Attempt, Body, Delivery, Replay
-from webhooks_log.outbox import Outbox, Owed, key_of
-from webhooks_log.packing import pack, unpack_body
+from webhooks_log.outbox import Draft, key_of
+from webhooks_log.packing import packed_body, unpack_body
 from webhooks_log.reasons import sentence
-from webhooks_log.release import facts_of, past_before
+from webhooks_log.release import past_before
 
 State = Delivery.State
 SETTLED_BY_OTHERS = ("already_told", "carried")  # another row has said it
@@ -132,17 +131,11 @@ def translate_anew(rows: list[Delivery], wish: Wish, *, now: datetime) -> dict[i
     """Fill rows with what their events say today, bytes stored; the sentences for those that say nothing any more."""
     if not rows:
         return {}
-    merchant = rows[0].merchant
-    facts = {row.event_id: read for row in rows if (read := facts_of(row.event, merchant))}
-    told = {row.event_id: (row.event, facts[row.event_id]) for row in rows if row.event_id in facts}
-    mirror = Mirror(merchant, told.values(), now=now, locks=False)
-    erased = suppressions(merchant, [Told(*pair) for pair in told.values()])
-    outbox = Outbox(merchant, gatekeepers(merchant, erased), now=now, pause=timedelta())
-    outbox.expect(mirror.people())
+    today = Reopened(rows[0].merchant, rows, now=now)
     kept = keeps_address(rows)
     refused, owed = {}, []
     for row in rows:
-        entry = said_anew(row, wish, facts.get(row.event_id), mirror, outbox, keeps_email=row.pk in kept)
+        entry = said_anew(row, wish, today, keeps_email=row.pk in kept)
         if isinstance(entry, str):
             refused[row.pk] = entry
         else:
@@ -151,27 +144,26 @@ def translate_anew(rows: list[Delivery], wish: Wish, *, now: datetime) -> dict[i
     return refused
 
 
-def said_anew(
-    row: Delivery, wish: Wish, facts: Facts | None, mirror: Mirror, outbox: Outbox, *, keeps_email: bool
-) -> Owed | str:
+def said_anew(row: Delivery, wish: Wish, today: Reopened, *, keeps_email: bool) -> Draft | str:
+    facts = today.facts.get(row.event_id)
     if facts is None:
         return "Vrio's event has expired, so it cannot be translated anew."
-    known = mirror.known(row.event, facts)
+    known = today.mirror.known(row.event, facts)
     message = tell_again(facts, known, metric=row.metric or None, unique_id=row.unique_id)
-    keeper = next((keeper for keeper in outbox.gatekeepers if keeper.connection.pk == row.connection_id), None)
+    keeper = today.outbox.keeper_of(row)
     if message is None or keeper is None:
         return "Today this event would not say this any more."
     if keeps_email and row.email:
         known = addressed_to(row.email, facts, known)
     judged = copy(row)
-    judged.backfill, judged.identity_only = marks(row, wish, outbox.now)
-    entry = Owed(judged)
-    outbox.fill(entry, keeper, row.event.source_id, facts, known, message)
+    judged.backfill, judged.identity_only = marks(row, wish, today.outbox.now)
+    entry = Draft(judged)
+    today.outbox.fill(entry, keeper, row.event.source_id, facts, known, message)
     if judged.state != State.QUEUED:
         return judged.detail or sentence(judged.reason)
     row.path, row.email, row.notes, row.phone_dropped_at = judged.path, judged.email, judged.notes, None
     row.campaign_id = judged.campaign_id
-    return Owed(row, body=entry.body)
+    return Draft(row, body=entry.body)
 
 
 def addressed_to(email: str, facts: Facts, known: Known) -> Known:
@@ -223,9 +215,6 @@ def store(rows: list[Delivery]) -> None:
 
 
 def store_bodies(told: list[tuple[Delivery, bytes]]) -> None:
-    packed = [(row, body, *pack(body)) for row, body in told]
-    bodies = Body.objects.bulk_create(
-        [Body(content=content, codec=codec, size=len(body)) for _, body, content, codec in packed]
-    )
-    for (row, *_), body in zip(packed, bodies, strict=True):
+    bodies = Body.objects.bulk_create([packed_body(body) for _, body in told])
+    for (row, _), body in zip(told, bodies, strict=True):
         row.body = body

@@ -19,10 +19,10 @@ from events.models import Customer, Event, Suppression
 from events.suppression import digests
 from events.translate import translate
 from events.vrio import read
-from webhooks_log import counts, test_message
+from webhooks_log import counts, trial_message
 from webhooks_log.judge import Gatekeeper, is_erased, is_from_a_test_link
 from webhooks_log.models import Delivery
-from webhooks_log.outbox import Outbox, Owed
+from webhooks_log.outbox import Draft, Outbox
 from webhooks_log.release import UNNAMED, UNPLACED, facts_of, release
 
 JUDGED = (
@@ -54,7 +54,7 @@ class Batch:
 
     def __init__(self, merchant: Merchant, events: Sequence[Event], *, now: datetime, locks: bool = True) -> None:
         self.merchant, self.events, self.now = merchant, events, now
-        self.received = sum(event.dispatched_at is None and not test_message.is_test(event) for event in events)
+        self.received = sum(event.dispatched_at is None and not trial_message.is_test(event) for event in events)
         self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
         self.erased = suppressions(merchant, self.told)
         self.outbox = Outbox(
@@ -63,15 +63,15 @@ class Batch:
             now=now,
             pause=timedelta(seconds=settings.PROFILE_WAIT_SECONDS),
         )
-        tests = [event for event in events if test_message.is_test(event)]
-        self.outbox.owed += [owed for event in tests if (owed := test_message.owed(event, merchant, now))]
+        tests = [event for event in events if trial_message.is_test(event)]
+        self.outbox.owed += [owed for event in tests if (owed := trial_message.owed(event, merchant, now))]
         self.mirror = Mirror(merchant, [(told.event, told.facts) for told in self.told], now=now, locks=locks)
         self.outbox.expect([*self.mirror.people(), *(told.facts.customer for told in self.told)])
         self.named: set[int] = set()
         self.forgotten: list[Event] = []  # of people who were erased: judged, noted, emptied
         self.placed: set[str] = set()
 
-    def decide(self) -> list[Owed]:
+    def decide(self) -> list[Draft]:
         """Judge every event, in order of time."""
         for told in self.told:
             self.judge(told.event, told.facts)
@@ -101,7 +101,7 @@ class Batch:
 
     def open(self, event: Event) -> Told | None:
         """Read an event; one that cannot be, is not known, is held or is our own test gets its end here."""
-        if test_message.is_test(event):
+        if trial_message.is_test(event):
             self.end(event, Event.State.DISPATCHED)
             return None
         try:
@@ -185,6 +185,21 @@ class Batch:
         waiting = [*rows.filter(UNNAMED, customer_id__in=self.named), *rows.filter(UNPLACED, order_id__in=self.placed)]
         outbox = Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause)
         return release({row.pk: row for row in waiting}.values(), outbox)
+
+
+class Reopened:
+    """What is needed to tell anew what rows owe: the facts of their events, the mirror as it is now, an outbox.
+
+    The rows are of one merchant and read with their events; facts are missing where Vrio's event has expired.
+    """
+
+    def __init__(self, merchant: Merchant, rows: Iterable[Delivery], *, now: datetime) -> None:
+        read = {row.event_id: Told(row.event, facts) for row in rows if (facts := facts_of(row.event, merchant))}
+        self.facts = {event: told.facts for event, told in read.items()}
+        self.mirror = Mirror(merchant, [(told.event, told.facts) for told in read.values()], now=now, locks=False)
+        erased = suppressions(merchant, read.values())
+        self.outbox = Outbox(merchant, gatekeepers(merchant, erased), now=now, pause=timedelta())
+        self.outbox.expect(self.mirror.people())
 
 
 HELD = (

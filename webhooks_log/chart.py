@@ -41,10 +41,6 @@ class Chart:
     height: int = HEIGHT
     left: int = LEFT
 
-    @property
-    def baseline(self) -> int:
-        return HEIGHT - BOTTOM
-
 
 def draw(columns: Sequence[Column], span: Span) -> Chart:
     """The chart of these columns; its scale ends at a round number."""

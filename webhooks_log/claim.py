@@ -15,7 +15,7 @@ from django.utils import timezone
 from connections.klaviyo.budget import family_of
 from connections.models import KlaviyoAccount
 from connections.turns import Turn, held
-from webhooks_log import blocks
+from connections.writing import moment_value, update_values
 from webhooks_log.breaker import PAUSES
 from webhooks_log.models import Attempt, Delivery
 from webhooks_log.packing import unpack
@@ -84,11 +84,11 @@ def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime, is_e
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
         owed = _suspects_apart([_owed(*row) for row in rows.values_list(*COLUMNS)[:limit]], is_empty=is_empty)
-        moment = blocks.moment(now)
-        blocks.update(
+        at = moment_value(now)
+        update_values(
             Delivery,
             ("state", "claims", "claim_token", "claimed_at", "updated_at"),
-            [(row.id, Delivery.State.SENDING.value, row.claims, turn.token, moment, moment) for row in owed],
+            [(row.id, Delivery.State.SENDING.value, row.claims, turn.token, at, at) for row in owed],
             guard=f"{Delivery._meta.db_table}.state IN ('queued', 'waiting')",
         )
     return owed

@@ -40,9 +40,9 @@ class Clock:
         if queue_size() > MOST_QUEUED:
             return
         if unserved_inboxes(now):
-            async_task(jobs.DISPATCH)
+            async_task(dispatch.DISPATCH)
         if claim.due_accounts(now, mine=[], limit=1):
-            async_task(jobs.DRAIN)
+            async_task(dispatch.DRAIN)
         if _is_time(self.rechecked_at, RECHECK_EVERY, now):
             doctor.recheck_due(now)
             self.rechecked_at = now

@@ -9,7 +9,6 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -18,10 +17,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from connections import turns
-from connections.models import KlaviyoAccount, Merchant, Source
+from connections.models import KlaviyoAccount, Merchant
 from events.models import Event, Inbox
 from webhooks_log.batch import Batch
-from webhooks_log.outbox import Owed
 from webhooks_log.release import give_up, named_at_last, release
 
 DISPATCH = "webhooks_log.jobs.dispatch"
@@ -86,48 +84,6 @@ def release_waiting(*, now: datetime | None = None) -> bool:
     return bool(given_up or rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
-    """What one connection would be sent: `state`, `reason` and `detail` as its Delivery would have them."""
-
-    connection: str
-    metric: str
-    unique_id: str
-    state: str
-    reason: str
-    detail: str
-    path: str
-    body: bytes | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What would become of an event: its state and reason, and per connection and message what would be sent."""
-
-    state: str
-    reason: str
-    detail: str
-    prospects: tuple[Prospect, ...]
-
-
-def preview(body: bytes, merchant: Merchant, *, source: Source | None = None, now: datetime | None = None) -> Preview:
-    """What would happen to this event if it arrived now. Stores nothing, sends nothing, rings nobody."""
-    source = source or merchant.sources.filter(archived_at=None).order_by("pk").first() or Source(merchant=merchant)
-    event = Event(merchant=merchant, source_id=source.pk or 0, body=body)
-    batch = Batch(merchant, [event], now=now or timezone.now(), locks=False)
-    names = {keeper.connection.pk: keeper.connection.name for keeper in batch.outbox.gatekeepers}
-    prospects = tuple(prospect(owed, names[owed.row.connection_id]) for owed in batch.decide())
-    return Preview(event.state, event.reason, event.detail, prospects)
-
-
-def prospect(owed: Owed, name: str) -> Prospect:
-    row = owed.row
-    return Prospect(
-        name, row.metric, row.unique_id, row.state, row.reason, row.detail, row.path, owed.body, tuple(row.notes)
-    )
-
-
 # ── Blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -140,13 +96,16 @@ def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime) -> int:
         )
         if not events or not turns.held(turn).exists():
             return 0
-        accounts = settle(merchant, events, now)
+        accounts = decide(merchant, events, now)
     ring_lanes(accounts)
     return len(events)
 
 
-def settle(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[int]:
-    """The batch, in a savepoint; if it raises, event by event, so that one that breaks us breaks only itself."""
+def decide(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[int]:
+    """Put a batch through, in a savepoint; if it raises, event by event, so that one that breaks us breaks only itself.
+
+    The accounts whose lanes have something to do now.
+    """
     try:
         with transaction.atomic():
             batch = Batch(merchant, events, now=now)
@@ -159,7 +118,7 @@ def settle(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[in
             logger.exception("event %s cannot be dispatched", events[0].pk)
             break_event(events[0], now)
             return set()
-    return set().union(*(settle(merchant, [event], now) for event in events))
+    return set().union(*(decide(merchant, [event], now) for event in events))
 
 
 def break_event(event: Event, now: datetime) -> None:

@@ -14,13 +14,12 @@ from django.db.models import Max
 from connections.models import Merchant
 from events.facts import Facts, Known, Message
 from events.mirror import Mirror
-from webhooks_log.batch import Told, gatekeepers, suppressions
-from webhooks_log.claim import Owed as Claimed
+from webhooks_log import claim
+from webhooks_log.batch import Reopened
 from webhooks_log.judge import skipped
 from webhooks_log.models import Attempt, Delivery
-from webhooks_log.outbox import Outbox, Owed, write
+from webhooks_log.outbox import Draft, write
 from webhooks_log.reasons import sentence
-from webhooks_log.release import facts_of
 
 State = Delivery.State
 OWED = "profile_refresh"
@@ -34,7 +33,7 @@ Place = tuple[int, int]  # customer and connection
 # ── Who owes one: asked with every block that a lane settles ─────────────────────────────────────────────────────────
 
 
-def owe(accepted: Iterable[Claimed], *, now: datetime) -> int:
+def owe(accepted: Iterable[claim.Owed], *, now: datetime) -> int:
     """Note a refresh for every customer whose profile an accepted row may have made old; how many.
 
     Call it before the rows' Attempts are written and before they are settled. A replay's row, which carries an address
@@ -52,16 +51,16 @@ def owe(accepted: Iterable[Claimed], *, now: datetime) -> int:
     return len(owed)
 
 
-def may_be_late(row: Claimed, now: datetime) -> bool:
+def may_be_late(row: claim.Owed, now: datetime) -> bool:
     """Whether something younger may have passed a row: only then is the table asked."""
     return bool(row.tries) or row.rank == Delivery.Rank.REPLAY or now - row.created_at > PROMPT
 
 
-def _overtaken(rows: list[Claimed], suspects: list[Claimed]) -> dict[Place, Claimed]:
+def _overtaken(rows: list[claim.Owed], suspects: list[claim.Owed]) -> dict[Place, claim.Owed]:
     """Rows that a younger one was accepted before, one for each place; `rows` are in the order of acceptance."""
     asked = {row.id for row in suspects if row.rank == Delivery.Rank.LIVE}
     newest = _newest([row for row in suspects if row.id in asked]) if asked else {}
-    late: dict[Place, Claimed] = {}
+    late: dict[Place, claim.Owed] = {}
     for row in rows:
         place = (row.customer_id or 0, row.connection_id)
         youngest = newest.get(place, row.happened_at)
@@ -72,7 +71,7 @@ def _overtaken(rows: list[Claimed], suspects: list[Claimed]) -> dict[Place, Clai
     return late
 
 
-def _newest(rows: list[Claimed]) -> dict[Place, datetime]:
+def _newest(rows: list[claim.Owed]) -> dict[Place, datetime]:
     """When the newest message with a whole profile happened that Klaviyo has accepted of each customer."""
     told = Delivery.objects.filter(
         customer_id__in={row.customer_id for row in rows},
@@ -84,7 +83,7 @@ def _newest(rows: list[Claimed]) -> dict[Place, datetime]:
     return {(row["customer_id"], row["connection_id"]): row["at"] for row in newest}
 
 
-def _unknown(replayed: list[Claimed]) -> dict[Place, Claimed]:
+def _unknown(replayed: list[claim.Owed]) -> dict[Place, claim.Owed]:
     """Rows of customers of whom Klaviyo has accepted nothing before, one for each place."""
     places = {(row.customer_id or 0, row.connection_id): row for row in replayed if row.metric}
     if not places:
@@ -147,25 +146,20 @@ def render_owed(*, now: datetime) -> set[int]:
 def _render(merchant: Merchant, now: datetime) -> set[int]:
     owed = Delivery.objects.filter(state=State.WAITING, reason=OWED, merchant=merchant).select_related("event")
     rows = list(owed.select_for_update(of=("self",)).order_by("pk")[:BLOCK])
-    facts = {row.event_id: read for row in rows if (read := facts_of(row.event, merchant))}
-    told = {row.event_id: (row.event, facts[row.event_id]) for row in rows if row.event_id in facts}
-    mirror = Mirror(merchant, told.values(), now=now, locks=False)
-    erased = suppressions(merchant, [Told(*pair) for pair in told.values()])
-    outbox = Outbox(merchant, gatekeepers(merchant, erased), now=now, pause=timedelta())
-    outbox.expect(mirror.people())
-    return write([_said(row, facts.get(row.event_id), mirror, outbox) for row in rows])
+    today = Reopened(merchant, rows, now=now)
+    return write([_said(row, today) for row in rows])
 
 
-def _said(row: Delivery, facts: Facts | None, mirror: Mirror, outbox: Outbox) -> Owed:
-    keeper = next((keeper for keeper in outbox.gatekeepers if keeper.connection.pk == row.connection_id), None)
-    entry = Owed(row)
+def _said(row: Delivery, today: Reopened) -> Draft:
+    facts, outbox, keeper = today.facts.get(row.event_id), today.outbox, today.outbox.keeper_of(row)
+    entry = Draft(row)
     if keeper is None:
         outbox.state(row, skipped("archived"))
     elif facts is None:
         outbox.state(row, skipped(OWED, "Vrio's event has expired, so the profile could not be told anew."))
     else:
         message = Message(metric=None, unique_id=row.unique_id, happened_at=outbox.now, notes=(NOTE,))
-        outbox.fill(entry, keeper, row.event.source_id, facts, _present(row, facts, mirror), message)
+        outbox.fill(entry, keeper, row.event.source_id, facts, _present(row, facts, today.mirror), message)
     return entry
 
 

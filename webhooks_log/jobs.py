@@ -7,15 +7,11 @@ Rung by ingest, by dispatch, by the clock and by buttons. A lost, repeated or la
 from django_q.tasks import async_task
 
 from connections import turns
-from connections.models import KlaviyoAccount
-from events.models import Inbox
 from webhooks_log import claim, stopping
 from webhooks_log import dispatch as dispatcher
 from webhooks_log.heartbeat import beat
 from webhooks_log.pump import Pump
 
-DISPATCH = "webhooks_log.jobs.dispatch"
-DRAIN = "webhooks_log.jobs.drain"
 ALIVE = "webhooks_log.jobs.alive"
 
 
@@ -29,17 +25,9 @@ def drain(_account_id: int | None = None) -> None:
     Pump().run()
     # While a pump serves a lane nobody needs to ring for it; what came after its last look is found by this one.
     if claim.due_accounts(turns.database_now(), mine=[], limit=1) and not stopping.is_asked():
-        async_task(DRAIN)
+        async_task(dispatcher.DRAIN)
 
 
 def alive() -> None:
     """The cluster proves that it still runs tasks."""
     beat("queue")
-
-
-def ring_inbox(inbox_id: int) -> bool:
-    return turns.ring(Inbox, inbox_id, DISPATCH)
-
-
-def ring_lane(account_id: int) -> bool:
-    return turns.ring(KlaviyoAccount, account_id, DRAIN)

@@ -19,10 +19,10 @@ from django.views.decorators.http import require_http_methods
 from connections.models import Connection, Merchant
 from connections.tenancy import chosen_merchants, may, merchants_where, own
 from events.models import Event
-from webhooks_log.dispatch import Preview, Prospect, preview
 from webhooks_log.models import Delivery
 from webhooks_log.packing import unpack
 from webhooks_log.page import page
+from webhooks_log.preview import Preview, Prospect, preview
 from webhooks_log.reasons import sentence
 
 MOST_BYTES = 200_000

@@ -18,8 +18,8 @@ from events.phones import to_e164
 from events.profile import event_content, profile_of
 from webhooks_log import refused_phones
 from webhooks_log.judge import QUEUED, SKIPPED, WAITING, Gatekeeper, Judgement, skipped
-from webhooks_log.models import Body, Delivery
-from webhooks_log.packing import pack
+from webhooks_log.models import Delivery
+from webhooks_log.packing import packed_body
 
 Key = tuple[int, str, str]  # connection, metric, unique id
 
@@ -42,7 +42,7 @@ WRITTEN = (
 
 
 @dataclass(slots=True)
-class Owed:
+class Draft:
     """A Delivery in the making: the row, and the bytes it will send."""
 
     row: Delivery
@@ -64,7 +64,7 @@ class Outbox:
 
     def __init__(self, merchant: Merchant, gatekeepers: list[Gatekeeper], *, now: datetime, pause: timedelta) -> None:
         self.merchant, self.gatekeepers, self.now, self.pause = merchant, gatekeepers, now, pause
-        self.owed: list[Owed] = []
+        self.owed: list[Draft] = []
         self.refused: dict[int, set[str]] = {}
         self.last_profile: tuple[Facts, Known, set[str] | None, tuple[ProfileContent, tuple[str, ...]]] | None = None
         self.last_prepared: tuple[ProfileContent, Prepared] | None = None
@@ -80,7 +80,11 @@ class Outbox:
         accounts = {keeper.connection.account_id for keeper in self.gatekeepers}
         self.refused = refused_phones.refused(accounts, numbers, now=self.now)
 
-    def owe(self, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message) -> list[Owed]:
+    def keeper_of(self, row: Delivery) -> Gatekeeper | None:
+        """Who judges for the row's connection; nobody once that is archived."""
+        return next((keeper for keeper in self.gatekeepers if keeper.connection.pk == row.connection_id), None)
+
+    def owe(self, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message) -> list[Draft]:
         """One Delivery per connection, judged and rendered; nothing is written yet."""
         made = [self.make(keeper, event, customer, facts, known, message) for keeper in self.gatekeepers]
         self.owed += made
@@ -88,7 +92,7 @@ class Outbox:
 
     def make(
         self, keeper: Gatekeeper, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message
-    ) -> Owed:
+    ) -> Draft:
         row = Delivery(
             merchant_id=self.merchant.pk,
             connection_id=keeper.connection.pk,
@@ -104,14 +108,14 @@ class Outbox:
             happened_at=message.happened_at,
             created_at=self.now,
         )
-        owed = Owed(row, clears=message.metric is None and known.next_charge_is_cleared)
+        owed = Draft(row, clears=message.metric is None and known.next_charge_is_cleared)
         self.fill(owed, keeper, event.source_id, facts, known, message)
         if owed.row.state == QUEUED and message.metric is None and not owed.clears:
             row.state, row.reason, row.next_attempt_at = WAITING, "profile_pause", self.now + self.pause
         return owed
 
     def fill(
-        self, owed: Owed, keeper: Gatekeeper, source_id: int, facts: Facts, known: Known, message: Message
+        self, owed: Draft, keeper: Gatekeeper, source_id: int, facts: Facts, known: Known, message: Message
     ) -> None:
         """Judge a row and, if it may go, give it its path, bytes, address and notes."""
         row = owed.row
@@ -162,7 +166,7 @@ class Outbox:
         past = self.past()
         told = {key_of(row): row for row in past if row.state != SKIPPED}
         mine = {(row.event_id, *key_of(row)): row for row in past if row.state == SKIPPED}
-        kept: list[Owed] = []
+        kept: list[Draft] = []
         for owed in self.owed:
             first = told.get(owed.key)
             if first and first.event_id == owed.row.event_id:
@@ -213,10 +217,10 @@ class Outbox:
             carrier = carriers.get((row.connection_id, row.customer_id))
             if carrier:
                 carried(row, carrier, self.now)
-                self.owed.append(Owed(row))
+                self.owed.append(Draft(row))
 
 
-def write(owed: Iterable[Owed]) -> set[int]:
+def write(owed: Iterable[Draft]) -> set[int]:
     """Bodies first, then the rows that name them; the accounts with a row that is due."""
     rows = list(owed)
     carriers = [(entry.row, entry.body) for entry in rows if entry.body is not None]
@@ -230,16 +234,11 @@ def write(owed: Iterable[Owed]) -> set[int]:
     return {entry.row.account_id for entry in rows if entry.row.state == QUEUED}
 
 
-def packed_body(body: bytes) -> Body:
-    content, codec = pack(body)
-    return Body(content=content, codec=codec, size=len(body))
-
-
 def key_of(row: Delivery) -> Key:
     return row.connection_id, row.metric, row.unique_id
 
 
-def already_told(owed: Owed, first: Delivery) -> None:
+def already_told(owed: Draft, first: Delivery) -> None:
     detail = f"Klaviyo has been told this already by event {first.event_id}."
     row = owed.row
     row.state, row.reason, row.detail, row.next_attempt_at, owed.body = SKIPPED, "already_told", detail, None, None

@@ -37,6 +37,12 @@ def pack(content: bytes) -> tuple[bytes, int]:
     return packer.compress(content) + packer.flush(), NEWEST
 
 
+def packed_body(content: bytes) -> Body:
+    """A message's bytes as the row that will keep them."""
+    packed, codec = pack(content)
+    return Body(content=packed, codec=codec, size=len(content))
+
+
 def unpack(packed: bytes, codec: int) -> bytes:
     """The original bytes; raises KeyError for a codec this version does not know."""
     if codec == PLAIN:

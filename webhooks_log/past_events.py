@@ -25,10 +25,10 @@ from connections import audit, turns
 from connections.models import Connection
 from connections.tenancy import may, own
 from events.models import Event, Inbox
+from webhooks_log.dispatch import DISPATCH
 from webhooks_log.models import Delivery
 from webhooks_log.page import page
 
-DISPATCH = "webhooks_log.jobs.dispatch"
 COUNTED_TO = 100_000
 TEST_TYPE = "viaduct_test"
 

@@ -23,8 +23,9 @@ from events.models import Event
 from events.openapi import answers, query, ref
 from events.problems import Problem
 from events.reading import read_values
-from webhooks_log.dispatch import Prospect, preview
 from webhooks_log.models import Delivery
+from webhooks_log.models import Delivery
+from webhooks_log.preview import Prospect, preview
 from webhooks_log.selection import indexed
 
 PAGE = 100
@@ -96,14 +97,7 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
     auth=openapi.BY_KEY,
     request={"application/json": ref("Event")},
     responses=answers(
-        400,
-        401,
-        403,
-        413,
-        415,
-        422,
-        429,
-        503,
+        *openapi.REFUSALS,
         told_200={
             "type": "object",
             "properties": {

@@ -17,7 +17,7 @@ from events.translate import tell_again
 from events.vrio import read
 from webhooks_log.judge import QUEUED, SKIPPED, WAITING
 from webhooks_log.models import Delivery
-from webhooks_log.outbox import Outbox, Owed, key_of, write
+from webhooks_log.outbox import Draft, Outbox, key_of, write
 from webhooks_log.reasons import sentence
 
 UNNAMED = Q(state=WAITING, reason="customer_unknown") | Q(state=SKIPPED, reason="never_named")
@@ -41,23 +41,23 @@ def release(rows: Iterable[Delivery], outbox: Outbox) -> set[int]:
     return write(without_rivals(owed))
 
 
-def said(row: Delivery, facts: Facts, mirror: Mirror, outbox: Outbox) -> Owed | None:
+def said(row: Delivery, facts: Facts, mirror: Mirror, outbox: Outbox) -> Draft | None:
     """None where nothing has changed for the row: its connection is gone, or its message is no longer in the table."""
     known = mirror.known(row.event, facts)
     message = tell_again(facts, known, metric=row.metric or None, unique_id=row.unique_id)
-    keeper = next((keeper for keeper in outbox.gatekeepers if keeper.connection.pk == row.connection_id), None)
+    keeper = outbox.keeper_of(row)
     if message is None or keeper is None:
         return None
     is_late = row.happened_at < past_before(outbox.now)
     row.backfill = row.backfill or is_late
-    entry = Owed(row, was_skipped=row.state == SKIPPED)
+    entry = Draft(row, was_skipped=row.state == SKIPPED)
     outbox.fill(entry, keeper, row.event.source_id, facts, known, message)
     if row.state == QUEUED and is_late:
         row.notes.append("Sent late, after waiting; recorded at Klaviyo with its own date and without starting flows.")
     return entry
 
 
-def without_rivals(owed: list[Owed]) -> list[Owed]:
+def without_rivals(owed: list[Draft]) -> list[Draft]:
     """A row that had been given up comes back only if nobody else has said the same meanwhile."""
     revived = [entry for entry in owed if entry.was_skipped and entry.row.state != SKIPPED]
     ids = {entry.row.unique_id for entry in revived}

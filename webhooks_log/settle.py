@@ -13,12 +13,13 @@ from typing import Any
 from django.db import connection, transaction
 
 from connections.turns import Turn, held
-from webhooks_log import attempt_log, blocks, counts, fresh_profile, refused_phones
+from connections.writing import insert_values, moment_value, update_values
+from webhooks_log import attempt_log, counts, fresh_profile, refused_phones
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.job_parts import Part
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
-from webhooks_log.packing import pack
+from webhooks_log.packing import packed_body
 
 ATTEMPT_COLUMNS = (
     "id", "delivery_id", "body_id", "kind", "started_at", "duration_ms", "status", "verdict", "error",
@@ -103,13 +104,13 @@ def drop_phones(turn: Turn, block: Block, bodies: Sequence[tuple[Owed, bytes]], 
 
     The calls that were refused are written here already: should the worker die during the second call, both are known.
     """
-    moment, refused = _moment(now), {row.id for row, _ in bodies}
+    at, refused = moment_value(now), {row.id for row, _ in bodies}
     calls = [call for call in block.calls if call.row.id in refused]
     with transaction.atomic():
         stored = _store([body for _, body in bodies])
-        rows = [(row.id, pk, moment, row.attempts, moment) for (row, _), pk in zip(bodies, stored, strict=True)]
+        rows = [(row.id, pk, at, row.attempts, at) for (row, _), pk in zip(bodies, stored, strict=True)]
         columns = ("body_id", "phone_dropped_at", "attempt_count", "updated_at")
-        blocks.update(Delivery, columns, rows, guard=MINE, guards=(turn.token,))
+        update_values(Delivery, columns, rows, guard=MINE, guards=(turn.token,))
         mine = Delivery.objects.filter(pk__in=refused, claim_token=turn.token)
         is_kept = mine.filter(state=Delivery.State.SENDING).count() == len(bodies)
         refused_phones.remember(turn.pk, _refused(calls), now=now)
@@ -129,13 +130,13 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
     for pk, call in zip(_reserve_ids(len(calls)), calls, strict=True):
         call.pk, exchange, verdict = pk, call.outcome.exchange, call.outcome.verdict.name
         attempts.append((
-            pk, call.row.id, call.body_id, call.kind, _moment(exchange.started_at), exchange.duration_ms,
+            pk, call.row.id, call.body_id, call.kind, moment_value(exchange.started_at), exchange.duration_ms,
             exchange.status, verdict, exchange.silence or "", exchange.header("X-Klaviyo-Req-Id")[:64],
             is_late, call.without_phone, call.job, call.job_offset,
         ))  # fmt: skip
         contents.append((pk, call.outcome.packed, call.outcome.codec))
-    blocks.insert(Attempt, ATTEMPT_COLUMNS, attempts)
-    blocks.insert(AttemptContent, ("attempt_id", "packed", "codec"), contents)
+    insert_values(Attempt, ATTEMPT_COLUMNS, attempts)
+    insert_values(AttemptContent, ("attempt_id", "packed", "codec"), contents)
 
 
 def _write_parts(calls: list[Call]) -> None:
@@ -148,22 +149,20 @@ def _write_parts(calls: list[Call]) -> None:
 
 
 def _store(bodies: Sequence[bytes]) -> list[int]:
-    packed = [(body, *pack(body)) for body in bodies]
-    rows = [Body(content=content, codec=codec, size=len(body)) for body, content, codec in packed]
-    return [row.pk for row in Body.objects.bulk_create(rows)]
+    return [row.pk for row in Body.objects.bulk_create([packed_body(body) for body in bodies])]
 
 
 def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime) -> None:
-    moment = _moment(now)
+    at = moment_value(now)
     rows = [
         (
-            settled.row.id, settled.state, settled.reason, settled.detail, _moment(settled.next_attempt_at),
+            settled.row.id, settled.state, settled.reason, settled.detail, moment_value(settled.next_attempt_at),
             settled.row.tries, settled.row.claims, settled.status, settled.duration_ms, settled.row.attempts,
-            moment if settled.state in FINAL else None, moment, None,
+            at if settled.state in FINAL else None, at, None,
         )
         for settled in settlements
     ]  # fmt: skip
-    blocks.update(Delivery, SETTLED_COLUMNS, rows, guard=MINE, guards=(turn.token,))
+    update_values(Delivery, SETTLED_COLUMNS, rows, guard=MINE, guards=(turn.token,))
 
 
 def _counted(block: Block) -> Counter[counts.What]:
@@ -188,7 +187,3 @@ def _reserve_ids(count: int) -> Iterable[int]:
         # No more than are needed now: ids follow the order of writing, whichever process writes.
         cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
         return [pk for (pk,) in cursor.fetchall()]
-
-
-def _moment(value: datetime | None) -> Any:
-    return None if value is None else connection.ops.adapt_datetimefield_value(value)

@@ -26,7 +26,7 @@ from webhooks_log import (
     replays,
     saved,
     tab,
-    test_event,
+    trial_event,
     why,
 )
 
@@ -38,8 +38,8 @@ def pages(site: AdminSite) -> list[URLPattern]:
         ("mapping-preview/", mapping_preview.mapping_preview, "mapping_preview"),
         ("connections/<int:pk>/move/", account_change.move_connection, "connection_move"),
         ("connections/<int:pk>/past-events/", past_events.past_events, "past_events"),
-        ("connections/<int:pk>/test-event/", test_event.send_test_event, "test_event"),
-        ("test-events/<int:pk>/", test_event.test_event_way, "test_event_way"),
+        ("connections/<int:pk>/test-event/", trial_event.send_test_event, "test_event"),
+        ("test-events/<int:pk>/", trial_event.test_event_way, "test_event_way"),
         ("customers/", customers.customers, "customers"),
         ("customers/<int:pk>/", customers.customer, "customer"),
         ("customers/<int:pk>/webhooks/", tab.customer_webhooks, "customer_webhooks"),

@@ -9,7 +9,7 @@ from django_q.tasks import queue_size
 
 from connections import turns
 from connections.models import KlaviyoAccount
-from webhooks_log.jobs import DRAIN
+from webhooks_log.dispatch import DRAIN
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)

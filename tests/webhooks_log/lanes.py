@@ -10,8 +10,8 @@ from connections.klaviyo.payloads import EventContent, ProfileContent, render
 from connections.models import Connection, KlaviyoAccount, Merchant, Source
 from events.models import Customer, Event
 from tests.twin import Twin
-from webhooks_log.models import Body, Delivery
-from webhooks_log.packing import pack
+from tests.webhooks_log.shop import body
+from webhooks_log.models import Delivery
 from webhooks_log.pump import Pump
 
 CID = "DemoA1"
@@ -52,7 +52,6 @@ class Shop:
         metric = fields.pop("metric", "Placed Order")
         content = EventContent(metric=metric, unique_id=unique_id, happened_at=happened_at, properties={"OrderId": "1"})
         rendered = render(content, ProfileContent(email=email, phone=phone), backfill=False)
-        packed, codec = pack(rendered.body)
         event = Event.objects.create(
             merchant=self.merchant, source=self.source, authenticated_by="bearer", webhook_type="transaction",
             webhook_event="transaction_completed", event_id=f"{self.merchant.pk}-{self.made}", body=b"{}",
@@ -66,7 +65,7 @@ class Shop:
             metric=metric,
             unique_id=unique_id,
             path=rendered.path,
-            body=Body.objects.create(content=packed, codec=codec, size=len(rendered.body)),
+            body=body(rendered.body),
             email=email,
             happened_at=happened_at,
             **{"connection": self.connection, "next_attempt_at": timezone.now(), **fields},

@@ -12,7 +12,7 @@ from connections.klaviyo.exchange import Exchange, Silence
 from connections.models import Connection, KlaviyoAccount, Membership, Merchant, Source
 from events.models import Customer, Event
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
-from webhooks_log.packing import pack, pack_content
+from webhooks_log.packing import pack_content, packed_body
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)  # noon in New York
 REFUSED_PHONE = "+15551234567"
@@ -91,8 +91,9 @@ def message(email: str = EMAIL, phone: str = REFUSED_PHONE, **properties: Any) -
 
 
 def body(content: bytes) -> Body:
-    packed, codec = pack(content)
-    return Body.objects.create(content=packed, codec=codec, size=len(content))
+    kept = packed_body(content)
+    kept.save()
+    return kept
 
 
 def delivery(to: Connection, who: Customer | None = None, content: bytes | None = None, **more: Any) -> Delivery:

@@ -3,7 +3,6 @@
 import pytest
 
 from connections import turns
-from connections.models import Merchant
 from events.models import Event, Inbox
 from tests.events.vrio_records import customer, offer, order, sale, shipped
 from tests.webhooks_log.inbox import NOW, connect, ids, only, post, profile, rows, sent, shop, states, tell
@@ -92,25 +91,11 @@ def test_two_connections_are_told_each() -> None:
     assert len(rows(merchant)) == 6
 
 
-def test_a_preview_stores_nothing() -> None:
-    merchant = shop()
-    seen = dispatch.preview(sale(), merchant)
-    assert [found.metric for found in seen.prospects] == ["Placed Order", "Ordered Product", "Started Subscription"]
-    assert rows(merchant) == []
-    assert not merchant.customers.exists()
-
-
 def test_one_unreadable_event_breaks_only_itself() -> None:
     merchant = shop()
     post(merchant, sale("1", date_complete="yesterday"), sale("2"))
     dispatch.run(now=NOW)
     assert [event.state for event in Event.objects.order_by("pk")] == ["broken", "dispatched"]
-
-
-def test_a_merchant_without_a_source_may_preview() -> None:
-    merchant = Merchant.objects.create(name="New", slug="new")
-    seen = dispatch.preview(sale(), merchant)
-    assert (seen.state, seen.reason) == ("ignored", "no_connection")
 
 
 def test_another_dispatcher_at_it_leaves_the_events_to_them() -> None:

@@ -18,8 +18,8 @@ from webhooks_log import dispatch
 from webhooks_log.accounts import follow
 from webhooks_log.models import Delivery
 from webhooks_log.past_events import events_untold
-from webhooks_log.test_event import make_test_event, stations
-from webhooks_log.test_message import METRIC
+from webhooks_log.trial_event import make_test_event, stations
+from webhooks_log.trial_message import METRIC
 from webhooks_log.troubleshooting import ticks
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from tests.twin import Twin
 from tests.webhooks_log.books import assert_nothing_is_stuck
 from tests.webhooks_log.hosts import Host, Place, wait_until
 from tests.webhooks_log.lanes import Shop, pump
-from webhooks_log import claim, jobs, lane
+from webhooks_log import claim, dispatch, lane
 from webhooks_log import pump as pumping
 from webhooks_log.models import Delivery
 
@@ -132,7 +132,7 @@ def test_it_leaves_when_nothing_is_due_and_leaves_nothing_behind(shop: Shop) -> 
 def test_a_bell_rings_at_once_for_a_lane_that_was_just_served(shop: Shop) -> None:
     backlog(shop, 1)
     pump()
-    assert jobs.ring_lane(shop.account.pk)
+    assert turns.ring(KlaviyoAccount, shop.account.pk, dispatch.DRAIN)
 
 
 def test_what_another_process_learnt_of_a_wait_is_obeyed(shop: Shop, twin: Twin) -> None:

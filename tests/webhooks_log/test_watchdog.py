@@ -16,7 +16,7 @@ from tests.webhooks_log.books import assert_in_order, repeats
 from tests.webhooks_log.hosts import Host, Place, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.clock import SILENT_TIMES, is_wedged
-from webhooks_log.jobs import DRAIN
+from webhooks_log.dispatch import DRAIN
 from webhooks_log.models import Delivery, Heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)

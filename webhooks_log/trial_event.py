@@ -26,14 +26,14 @@ from connections import audit, turns
 from connections.models import Connection, Source
 from connections.tenancy import may, own
 from events.models import Event, Inbox
+from webhooks_log.dispatch import DISPATCH
 from webhooks_log.models import Delivery
 from webhooks_log.page import page
-from webhooks_log.test_message import METRIC, PROOF, TYPE
+from webhooks_log.trial_message import METRIC, PROOF, TYPE
 
 SLOW = "If this takes longer than a few seconds, the worker may not be running."
 OVER = (Delivery.State.DELIVERED, Delivery.State.FAILED, Delivery.State.SKIPPED)
 SOURCE = "Viaduct's own test events"
-DISPATCH = "webhooks_log.jobs.dispatch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from connections.models import Connection, Merchant
 from events.models import Event
 from webhooks_log.judge import QUEUED, Judgement, skipped
 from webhooks_log.models import Delivery
-from webhooks_log.outbox import Owed
+from webhooks_log.outbox import Draft
 
 METRIC = "Viaduct Test"
 TYPE = "viaduct_test"
@@ -22,7 +22,7 @@ def is_test(event: Event) -> bool:
     return event.authenticated_by == PROOF
 
 
-def owed(event: Event, merchant: Merchant, now: datetime) -> Owed | None:
+def owed(event: Event, merchant: Merchant, now: datetime) -> Draft | None:
     """The Delivery of a test event, judged by its connection's switches; None once the connection is archived."""
     told = json.loads(bytes(event.body))
     connection = Connection.objects.living().filter(merchant=merchant, pk=told["connection_id"]).first()
@@ -50,7 +50,7 @@ def owed(event: Event, merchant: Merchant, now: datetime) -> Owed | None:
         updated_at=now,
         next_attempt_at=now if judgement.state == QUEUED else None,
     )
-    return Owed(row, call.body if judgement.state == QUEUED else None)
+    return Draft(row, call.body if judgement.state == QUEUED else None)
 
 
 def _judged(connection: Connection) -> Judgement:
