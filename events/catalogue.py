@@ -99,7 +99,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Silence:
+class Unsaid:
     """One row of what is kept and not sent: `reason` is a code, `sentence` what the Webhooks tab says."""
 
     trigger: Kind | Anything
@@ -145,19 +145,19 @@ RULES: tuple[Rule, ...] = (
     Rule(OFFER_UPDATED,         next_charge_cleared,    PROFILE_ONLY),
     Rule(ANYTHING_ELSE,         first_sight_or_cleared, PROFILE_ONLY),
 )
-SILENCES: tuple[Silence, ...] = (
-    #       Vrio says              and                      reason                 sentence
-    Silence(TRANSACTION_COMPLETED, declined_correction,     "declined_correction", "This correction was declined at the bank, so nothing changed and Klaviyo hears nothing."),
-    Silence(TRANSACTION_COMPLETED, chargeback_reversal,     "recorded_only",       "A chargeback reversal counts for the lifetime value; Klaviyo has no event for it."),
-    Silence(TRANSACTION_COMPLETED, returned_check,          "recorded_only",       "A returned check counts for the lifetime value; Klaviyo has no event for it."),
-    Silence(TRANSACTION_SCHEDULED, always,                  "recorded_only",       "The charge is planned and has not been made; Klaviyo hears of it when it has."),
-    Silence(TRANSACTION_SKIPPED,   always,                  "recorded_only",       "Vrio skipped a scheduled charge; Klaviyo has no event for it."),
-    Silence(TRANSACTION_UNSKIPPED, always,                  "recorded_only",       "Vrio put a skipped charge back; Klaviyo has no event for it."),
-    Silence(ORDER_UPDATED,         always,                  "recorded_only",       "The order was updated; what it says about the customer is kept and goes along with the next event."),
-    Silence(SHIPMENT_PROGRESS,     always,                  "not_shipped",         "The parcel has not left or is no longer on its way as new; only a shipped one is a Fulfilled Order."),
-    Silence(OFFER_CANCELLED,       always,                  "not_a_subscription",  "What was cancelled is a one-time item, not a subscription."),
-    Silence(OFFER_UPDATED,         one_time_offer,          "not_a_subscription",  "What was updated is a one-time item, not a subscription."),
-    Silence(OFFER_UPDATED,         always,                  "no_status_change",    "The subscription was not paused, resumed or reactivated by this update."),
-    Silence(ANYTHING_ELSE,         always,                  "nothing_to_say",      "Klaviyo has no event for this."),
+UNSAID: tuple[Unsaid, ...] = (
+    #      Vrio says              and                      reason                 sentence
+    Unsaid(TRANSACTION_COMPLETED, declined_correction,     "declined_correction", "This correction was declined at the bank, so nothing changed and Klaviyo hears nothing."),
+    Unsaid(TRANSACTION_COMPLETED, chargeback_reversal,     "recorded_only",       "A chargeback reversal counts for the lifetime value; Klaviyo has no event for it."),
+    Unsaid(TRANSACTION_COMPLETED, returned_check,          "recorded_only",       "A returned check counts for the lifetime value; Klaviyo has no event for it."),
+    Unsaid(TRANSACTION_SCHEDULED, always,                  "recorded_only",       "The charge is planned and has not been made; Klaviyo hears of it when it has."),
+    Unsaid(TRANSACTION_SKIPPED,   always,                  "recorded_only",       "Vrio skipped a scheduled charge; Klaviyo has no event for it."),
+    Unsaid(TRANSACTION_UNSKIPPED, always,                  "recorded_only",       "Vrio put a skipped charge back; Klaviyo has no event for it."),
+    Unsaid(ORDER_UPDATED,         always,                  "recorded_only",       "The order was updated; what it says about the customer is kept and goes along with the next event."),
+    Unsaid(SHIPMENT_PROGRESS,     always,                  "not_shipped",         "The parcel has not left or is no longer on its way as new; only a shipped one is a Fulfilled Order."),
+    Unsaid(OFFER_CANCELLED,       always,                  "not_a_subscription",  "What was cancelled is a one-time item, not a subscription."),
+    Unsaid(OFFER_UPDATED,         one_time_offer,          "not_a_subscription",  "What was updated is a one-time item, not a subscription."),
+    Unsaid(OFFER_UPDATED,         always,                  "no_status_change",    "The subscription was not paused, resumed or reactivated by this update."),
+    Unsaid(ANYTHING_ELSE,         always,                  "nothing_to_say",      "Klaviyo has no event for this."),
 )
 # fmt: on

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from events.catalogue import RULES, SILENCES, Anything, Rule, Silence
+from events.catalogue import RULES, UNSAID, Anything, Rule, Unsaid
 from events.facts import SALES, Facts, Kind, Known, Message, Skipped, Status
 from events.fields import Saying, fill
 from events.units import Unit
@@ -18,7 +18,7 @@ def translate(facts: Facts, known: Known, *, rules: tuple[Rule, ...] = RULES) ->
     spoken = speak(rows_for(rules, facts.kind), facts, known)
     if not spoken:
         spoken = speak(rows_for(rules, Anything.ELSE), facts, known)
-    return spoken or silence(facts, known)
+    return spoken or why_not(facts, known)
 
 
 def tell_again(facts: Facts, known: Known, *, metric: str | None, unique_id: str) -> Message | None:
@@ -81,10 +81,10 @@ def notes(facts: Facts, known: Known, missing: Sequence[str]) -> Iterable[str]:
         yield f"Not in Vrio's event and not known otherwise, so left out: {', '.join(missing)}."
 
 
-def silence(facts: Facts, known: Known) -> Skipped:
-    row = next(row for row in SILENCES if applies(row, facts, known))
+def why_not(facts: Facts, known: Known) -> Skipped:
+    row = next(row for row in UNSAID if applies(row, facts, known))
     return Skipped(row.reason, row.sentence)
 
 
-def applies(row: Silence, facts: Facts, known: Known) -> bool:
+def applies(row: Unsaid, facts: Facts, known: Known) -> bool:
     return row.trigger in (facts.kind, Anything.ELSE) and row.condition(facts, known)
