@@ -14,7 +14,7 @@ from tests.events.vrio_records import customer, sale
 from tests.twin import Twin
 from tests.webhooks_log.inbox import only, profile, shop, tell
 from tests.webhooks_log.lanes import pump
-from webhooks_log import fresh_profile, replay
+from webhooks_log import claim, fresh_profile, replay
 from webhooks_log.models import Delivery
 from webhooks_log.selection import Selection
 
@@ -137,7 +137,7 @@ def test_a_refresh_whose_event_has_expired_says_so(merchant: Merchant, twin: Twi
 def test_only_delayed_rows_are_asked_about(merchant: Merchant, twin: Twin, django_assert_num_queries) -> None:
     tell(merchant, sale("1"))
     row = only(merchant, "Placed Order")
-    fresh = fresh_profile.Claimed(
+    fresh = claim.Owed(
         id=row.pk, merchant_id=merchant.pk, connection_id=row.connection_id, customer_id=row.customer_id,
         metric="Placed Order", campaign_id="", path=row.path, family="events", body_id=0, body=b"", rank=0, tries=0,
         claims=1, attempts=1, phone_dropped_at=None, happened_at=NOW, created_at=NOW - timedelta(seconds=5),
