@@ -10,21 +10,17 @@ from pathlib import Path
 import django
 from django.conf import settings
 
+from tests.running import BARE
+
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
 FOLDER = Path(os.environ.get("VIADUCT_TEST_FOLDER") or tempfile.mkdtemp(prefix="viaduct-tests-"))
 
 os.environ.update(
     {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "ENV_FILE": os.devnull,
-        "DEBUG": "false",
-        "SECRET_KEY": "only-for-tests-" + "k" * 50,
-        "FIELD_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMhISE=",
-        "FINGERPRINT_KEY": "only-for-tests-" + "p" * 50,
+        **BARE,
         "EMAIL_URL": "memorymail://",
         "PUBLIC_URL": "http://testserver",
-        "KLAVIYO_BASE_URL": "http://127.0.0.1:9",  # nobody listens there: a test names its own twin
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{FOLDER}/viaduct.sqlite3",
         "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
         "QUEUE_NAME": f"viaduct-test-{RUN}-{WORKER}",  # a Redis that others use too is shared, never flushed

@@ -19,17 +19,23 @@ ROOT = Path(__file__).resolve().parent.parent
 APPLICATION = "config.wsgi:application"
 
 
+# No `.env` and no secrets of a developer; nobody listens where Klaviyo would be: a test names its own twin.
+BARE = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "ENV_FILE": os.devnull,
+    "DEBUG": "false",
+    "SECRET_KEY": "only-for-tests-" + "k" * 50,
+    "FIELD_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMhISE=",
+    "FINGERPRINT_KEY": "only-for-tests-" + "p" * 50,
+    "KLAVIYO_BASE_URL": "http://127.0.0.1:9",
+}
+
+
 def environment(database_url: str, **more: str) -> dict[str, str]:
-    """The environment of a Viaduct of its own: no `.env`, no secrets of a developer, loopback only."""
+    """The environment of a Viaduct of its own, as production would have it."""
     return os.environ | {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "ENV_FILE": os.devnull,
-        "DEBUG": "false",
-        "SECRET_KEY": "only-for-tests-" + "k" * 50,
-        "FIELD_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMhISE=",
-        "FINGERPRINT_KEY": "only-for-tests-" + "p" * 50,
+        **BARE,
         "EMAIL_URL": "dummymail://",
-        "KLAVIYO_BASE_URL": "http://127.0.0.1:9",
         "LOG_LEVEL": "ERROR",
         "REDIS_URL": "",
         "QUEUE_NAME": f"viaduct-{os.getpid()}",
