@@ -24,7 +24,6 @@ from events.openapi import answers, query, ref
 from events.problems import Problem
 from events.reading import read_values
 from webhooks_log.models import Delivery
-from webhooks_log.models import Delivery
 from webhooks_log.preview import Prospect, preview
 from webhooks_log.selection import indexed
 
