@@ -21,6 +21,7 @@ LARGEST_BODY = 32_000_000
 REASONS = {status.value: status.phrase for status in http.HTTPStatus}
 ENDLESS_PIECE = b" " * 65_536
 ENDLESS_PAUSE = 0.01
+LINGER_SECONDS = 2.0
 
 
 class Connection(asyncio.Protocol):
@@ -30,7 +31,7 @@ class Connection(asyncio.Protocol):
         self.twin = twin
         self.open_connections = open_connections
         self.read = bytearray()
-        self.is_answering = self.is_closed = self.is_full = self.was_told_to_continue = False
+        self.is_answering = self.is_closed = self.is_full = self.was_told_to_continue = self.has_given_up = False
 
     # What asyncio calls
 
@@ -41,6 +42,8 @@ class Connection(asyncio.Protocol):
         self.open_connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self.has_given_up:
+            return
         self.read += data
         if not self.is_answering:
             self._next()
@@ -82,25 +85,30 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _give_up(self, status: int) -> None:
+        """Say so and hang up, but hear the rest: a connection closed on unread bytes takes the answer along."""
+        self.has_given_up = True
         self.transport.write(_bytes(Answer(status, {"Connection": "close"}), "GET"))
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _take(self, request: Request) -> None:
         self.is_answering, self.was_told_to_continue = True, False
         if is_control(request):
             self._send(control(self.twin, request), request)
         else:
-            self._after(self.twin.arrival_delay(), lambda: self._judge(request))
+            arrives_at = request.arrived_at_monotonic + self.twin.arrival_delay()
+            self._at(arrives_at, lambda: self._judge(request, arrives_at))
 
-    def _judge(self, request: Request) -> None:
+    def _judge(self, request: Request, arrived_at: float) -> None:
         answer = self.twin.answer(request)
-        self._after(answer.delay, lambda: self._send(answer, request))
+        self._at(arrived_at + answer.delay, lambda: self._send(answer, request))
 
-    def _after(self, seconds: float, act: Callable[[], None]) -> None:
-        if seconds <= 0:
+    def _at(self, moment: float, act: Callable[[], None]) -> None:
+        """Delays count from the arrival: what judging takes is part of them, as it is part of Klaviyo's latency."""
+        if moment <= self.loop.time():
             act()
         else:
-            self.loop.call_later(seconds, act)
+            self.loop.call_at(moment, act)
 
     # Writing
 
