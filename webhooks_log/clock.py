@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django_q.tasks import async_task, queue_size
 
 from connections import doctor, turns
+from connections.sqlite.write_back import write_back
 from events.models import Event, Inbox
 from webhooks_log import chores, claim, dispatch, gates, heartbeat, jobs
 from webhooks_log.models import Delivery
@@ -35,6 +36,7 @@ class Clock:
 
     def tick(self) -> None:
         now = turns.database_now()
+        write_back()
         heartbeat.beat("clock")
         self._gates(now)
         if queue_size() > MOST_QUEUED:
