@@ -41,11 +41,12 @@ def read_values(body: bytes, *, as_lines: bool = False) -> Reading:
     """The values of a body: one object, a list, or one a line. Raises Problem where none can be told apart."""
     try:
         document = read(body, max_items=settings.INGEST_MAX_EVENTS, as_lines=as_lines)
+        outcomes = [outcome_of(item) for item in document.items]
     except NotStrict as wrong:
         raise _problem(wrong) from None
-    if not document.items:
+    if not outcomes:
         raise Problem(422, "no_events", "The list is empty.")
-    return Reading([outcome_of(item) for item in document.items], document.is_single)
+    return Reading(outcomes, document.is_single)
 
 
 def outcome_of(item: Item) -> Arrival | Refused:

@@ -6,7 +6,7 @@ reader, and is the same to all of them. Pure.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -37,9 +37,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A request's values. `is_single` tells one object from a list or a stream of one."""
+    """A request's values, read one by one as they are asked for, so that no value outlives its turn; NotStrict may come
+    in between. `is_single` tells one object from a list or a stream of one."""
 
-    items: list[Item]
+    items: Iterable[Item]
     is_single: bool
 
 
@@ -54,10 +55,10 @@ def read(raw: bytes, *, max_items: int, as_lines: bool = False) -> Document:
     if start == len(text):
         raise NotStrict("not_json", "The body is empty; send a JSON object, a list, or one object a line.")
     if as_lines or _looks_like_lines(text, start):
-        return Document(list(_lines(raw, max_items)), is_single=False)
+        return Document(_lines(raw, max_items), is_single=False)
     _refuse_depth(raw)
     if text[start] == "[":
-        return Document(list(_elements(text, start + 1, max_items)), is_single=False)
+        return Document(_elements(text, start + 1, max_items), is_single=False)
     return Document([Item(raw, _whole(text, start))], is_single=True)
 
 

@@ -99,8 +99,9 @@ def outcomes(path: Path) -> Iterator[Arrival | Refused]:
 
 
 def _whole(path: Path, raw: bytes) -> list[Item]:
+    """All of it is read before any of it is stored: who mends a broken file need not know how far it came."""
     try:
-        return read(raw, max_items=NO_LIMIT).items
+        return list(read(raw, max_items=NO_LIMIT).items)
     except NotStrict as wrong:
         raise CommandError(f"{path.name}: {wrong.detail}") from None
 
