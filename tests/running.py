@@ -62,7 +62,8 @@ def web(
     port = free_port()
     server = [
         "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2",
-        "--blocking-threads", "4", "--no-access-log", "--log-level", "error", application,
+        "--blocking-threads", "4", "--workers-kill-timeout", "5", "--no-access-log", "--log-level", "error",
+        application,
     ]  # fmt: skip
     with process(environ, *server, log=log) as pid:
         _wait(f"http://127.0.0.1:{port}/api/v1/nothing")

@@ -23,10 +23,11 @@ if __name__ == "__main__":
     merchant = Merchant.objects.create(name="Bench", slug="bench")
     source = Source.objects.create(merchant=merchant, name="Vrio", dialect="v2")
     bearer = keys.new_bearer(source, name="bench")[1]
+    address = keys.new_address(source, name="bench")[1]
     signing, secret = keys.new_hmac(source, name="bench", header="X-Signature")
     account, _ = KlaviyoAccount.objects.get_or_create(cid="Bench1")
     sealed = secrets.seal(key_for("Bench1"))
     Connection.objects.create(merchant=merchant, account=account, name="Klaviyo", sealed_key=sealed, state="connected")
     with connection.cursor() as cursor:
         cursor.execute(TABLE[connection.vendor])
-    print(json.dumps({"bearer": bearer, "secret": secret, "public_id": signing.public_id}))
+    print(json.dumps({"bearer": bearer, "address": address, "secret": secret, "public_id": signing.public_id}))
