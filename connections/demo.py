@@ -121,7 +121,8 @@ def place(user: Any, at: Merchant, role: str) -> None:
 
 def source(owner: Merchant, key: str) -> None:
     """The merchant's Vrio, proven by this key; a key of an earlier `.env` is revoked."""
-    vrio, _ = Source.objects.get_or_create(merchant=owner, name="Vrio")
+    sends = {"dialect": Source.Dialect.V2}  # v1 can send no key
+    vrio, _ = Source.objects.update_or_create(merchant=owner, name="Vrio", defaults=sends)
     digest = fingerprint(key, "bearer")
     vrio.keys.filter(name="Demo key", revoked_at=None).exclude(digest=digest).update(revoked_at=timezone.now())
     ApiKey.objects.get_or_create(

@@ -9,6 +9,15 @@ from django.utils import timezone
 
 from connections.models import ApiKey, Lease, Merchant, Source
 
+PROOFS = {
+    "bearer": "an API key",
+    "address": "the secret address",
+    "hmac": "a signature",
+    "command": "a command of ours",
+    "resubmit": "a person, after a refusal",
+    "test": "a signed-in person",
+}
+
 
 class Inbox(Lease):
     """The line in which a merchant's Events wait for dispatch: one dispatcher at a time."""
@@ -36,7 +45,7 @@ class Event(models.Model):
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="+", db_index=False)
     source = models.ForeignKey(Source, models.PROTECT, related_name="+", db_index=False)
     key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+", db_index=False)
-    authenticated_by = models.CharField(max_length=10)  # bearer, address, hmac, or command
+    authenticated_by = models.CharField(max_length=10)  # see PROOFS
     webhook_type = models.CharField(max_length=40)
     webhook_event = models.CharField(max_length=60)
     event_id = models.CharField(max_length=200)
@@ -93,6 +102,11 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.webhook_event} {self.event_id}"
+
+    @property
+    def proven_by(self) -> str:
+        """How its sender was proven, in words."""
+        return PROOFS.get(self.authenticated_by, self.authenticated_by or "nothing")
 
 
 class Refusal(models.Model):

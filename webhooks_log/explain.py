@@ -21,7 +21,6 @@ from webhooks_log.rows import metric_name, reason_of
 from webhooks_log.verdicts import BY_NAME
 
 GOOD, BAD, WAIT, UNSURE = "good", "bad", "warn", "dull"
-WAYS = {"bearer": "an API key", "address": "the secret address", "hmac": "a signature", "command": "a command of ours"}
 OUTCOMES = {GOOD: "ok", BAD: "stopped", WAIT: "waiting", UNSURE: "unknown"}
 MOST_EVENTS = 12
 MOST_DELIVERIES = 100
@@ -126,8 +125,8 @@ def _told(event: Event, rows: list[Delivery], ready: list[Step], now: datetime, 
 
 # ── Did Vrio send it? ────────────────────────────────────────────────────────────────────────────────────────────────
 def _arrived(event: Event) -> Step:
-    way = WAYS.get(event.authenticated_by, event.authenticated_by or "nothing")
-    return Step("Did Vrio send it?", GOOD, f"Yes, proven by {way}.", at=event.received_at, evidence=(_of(event),))
+    proof = f"Yes, proven by {event.proven_by}."
+    return Step("Did Vrio send it?", GOOD, proof, at=event.received_at, evidence=(_of(event),))
 
 
 def _duplicate(event: Event) -> Step:

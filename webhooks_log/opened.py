@@ -17,7 +17,6 @@ from django.utils.safestring import SafeString
 from connections.klaviyo.exchange import Headers
 from events.models import Event
 from webhooks_log.changes import Change, changes
-from webhooks_log.explain import WAYS
 from webhooks_log.masking import mask_sentence
 from webhooks_log.models import Attempt, AttemptContent, Delivery, Note
 from webhooks_log.moments import duration, moment, size, span, zone_of
@@ -149,7 +148,7 @@ def opened(row: Delivery, eyes: Viewer) -> dict[str, Any]:
         "left_out": [str(note) if _clear(eyes, row) else mask_sentence(str(note)) for note in row.notes],
         "advice": _to_do(calls[-1].advice if calls else "", reason.advice if reason else ""),
         "event": row.event,
-        "proven_by": WAYS.get(row.event.authenticated_by, row.event.authenticated_by),
+        "proven_by": row.event.proven_by,
         "received": moment(row.event.received_at, zone, now),
         "remarks": [(note, moment(note.at, zone, now)) for note in _remarks(row)],
         "note_address": reverse("admin:delivery_note", args=(row.pk,)),

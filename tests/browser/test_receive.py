@@ -16,6 +16,7 @@ def test_an_owner_makes_a_secret_address_and_copies_it_once(page, log_in):
     page.goto("/app/receive/")
     page.get_by_text("Make a new key").click()
     page.get_by_label("Kind").select_option("address")
+    expect(page.get_by_label("Signature header")).to_be_hidden()
     page.get_by_label("Name required").first.fill("Four fields of v1")
     page.get_by_role("button", name="Make the key").click()
     shown = page.locator("#made-clear")

@@ -128,7 +128,7 @@ def test_a_held_event_is_released_or_discarded_by_the_owner(owner, shop, source)
 
 def test_the_page_says_how_an_event_was_proven(owner, source):
     send(keys.new_bearer(source, name="Production")[1], an_event())
-    assert "bearer: Production (…" in page(owner)
+    assert "an API key: Production (…" in page(owner)
 
 
 @pytest.mark.parametrize("name", ["key_rotate", "key_revoke"])
