@@ -42,6 +42,8 @@ def replay_plan(request: HttpRequest) -> HttpResponse:
     except replay.Refused as refused:
         messages.warning(request, refused.sentence)
         plan = None
+    if plan:
+        eyes.note_list_seen("webhooks", {row.merchant_id for row in plan.sample if row.email})
     return page(
         request,
         "replay_plan.html",

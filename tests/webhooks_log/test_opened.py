@@ -164,15 +164,23 @@ def test_seeing_personal_data_is_recorded_once_an_hour(support, klaviyo, sarah):
     assert sorted(seen.values_list("object_type", flat=True)) == ["customer", "delivery"]
 
 
-LISTS = {"webhooks": "webhooks", "customers": "customers", "find": "found", "why_order": "order 1253"}
+LISTS = {
+    "webhooks": "webhooks",
+    "replay_plan": "webhooks",
+    "customers": "customers",
+    "find": "found",
+    "why_order": "order 1253",
+}
 
 
 @pytest.mark.parametrize(("name", "what"), LISTS.items())
 def test_a_list_that_names_people_is_recorded_once_an_hour(support, klaviyo, sarah, name, what):
     shop.refused_phone(klaviyo, sarah)
+    shop.delivery(klaviyo, sarah, shop.message(), state="failed", reason="rejected")
     shop.customer(klaviyo.merchant, "tom.mason@klaviyo-demo.com")
     for _ in range(2):
-        assert support.get(f"{reverse(f'admin:{name}')}?q=Mason&order=1253").status_code == 200
+        address = f"{reverse(f'admin:{name}')}?q=Mason&order=1253&merchant={klaviyo.merchant.slug}"
+        assert support.get(address).status_code == 200
     seen = AuditEntry.objects.filter(action="personal data seen")
     assert list(seen.values_list("object_type", "merchant", "reason")) == [("merchant", klaviyo.merchant_id, what)]
 
