@@ -49,27 +49,27 @@ def states() -> set[tuple[str, str]]:
 
 def test_a_backlog_leaves_in_a_job_with_the_same_ids(shop: Shop, twin: Twin) -> None:
     people(shop, 40)
-    pump(3)
+    pump()
     assert (len(jobs(twin)), len(singles(twin)), len(ids(twin))) == (1, 0, 40)
     assert states() == {("delivered", "")}
 
 
 def test_a_small_lane_sends_single_calls(shop: Shop, twin: Twin) -> None:
     people(shop, 5)
-    pump(2)
+    pump()
     assert (len(jobs(twin)), len(singles(twin))) == (0, 5)
 
 
 def test_bulk_can_be_switched_off(shop: Shop, twin: Twin, settings) -> None:
     settings.LANE_BULK_ABOVE = 0
     people(shop, 20)
-    pump(2)
+    pump()
     assert (len(jobs(twin)), len(singles(twin))) == (0, 20)
 
 
 def test_an_attempt_shows_its_own_part_and_the_job(shop: Shop, twin: Twin) -> None:
     people(shop, 10)
-    pump(2)
+    pump()
     (job,) = jobs(twin)
     attempt = Attempt.objects.get(delivery__unique_id="003")
     part = unpack_body(attempt.body)
@@ -84,7 +84,7 @@ def test_an_attempt_shows_its_own_part_and_the_job(shop: Shop, twin: Twin) -> No
 def test_a_customers_events_stand_in_one_group_in_order(shop: Shop, twin: Twin) -> None:
     for number in range(12):
         shop.owe(f"{number:03}", email=f"person{number % 2}@klaviyo-demo.com")
-    pump(3)
+    pump()
     (job,) = jobs(twin)
     groups = json.loads(job["body"])["data"]["attributes"]["events-bulk-create"]["data"]
     told = [[e["attributes"]["unique_id"] for e in group["attributes"]["events"]["data"]] for group in groups]
@@ -98,7 +98,7 @@ def test_a_refused_phone_is_dropped_for_its_persons_whole_group(shop: Shop, twin
     for unique_id in ("a1", "a2"):
         shop.owe(unique_id, email="ann@klaviyo-demo.com", phone="+15551234567")
     shop.owe("a3", email="ann@klaviyo-demo.com")
-    pump(3)
+    pump()
     assert len(jobs(twin)) == 2
     assert len(ids(twin)) == 11
     first, second = Attempt.objects.filter(delivery__unique_id="a1").order_by("id")
@@ -113,7 +113,7 @@ def test_the_others_of_a_refused_job_go_again_and_read_nothing_of_their_neighbou
     twin.settings(possible_only="refused")
     people(shop, 8)
     shop.owe("a1", email="ann@klaviyo-demo.com", phone="+15551234567")
-    pump(3)
+    pump()
     first, second = Attempt.objects.filter(delivery__unique_id="003").order_by("id")
     assert (first.status, first.verdict, second.status) == (400, "job_refused", 202)
     assert json.loads(unpack_content(first.content).answer)["errors"] == []
@@ -124,7 +124,7 @@ def test_an_item_that_klaviyo_names_fails_alone(shop: Shop, twin: Twin) -> None:
     pointer = f"{GROUP}/2/attributes/events/data/0/attributes/value"
     twin.fault(count=1, path=BULK, status=400, pointer=pointer)
     people(shop, 10)
-    pump(3)
+    pump()
     assert Delivery.objects.get(unique_id="002").reason == "rejected"
     assert Delivery.objects.filter(state="delivered").count() == 9
     assert len(jobs(twin)) == 2
@@ -133,7 +133,7 @@ def test_an_item_that_klaviyo_names_fails_alone(shop: Shop, twin: Twin) -> None:
 def test_a_job_refused_without_a_name_is_halved_until_the_culprit_stands_alone(shop: Shop, twin: Twin) -> None:
     twin.fault(count=0, status=400, unique_id="005", pointer="/data")
     people(shop, 16)
-    pump(5)
+    pump()
     culprit = Delivery.objects.get(unique_id="005")
     assert (culprit.state, culprit.reason) == ("failed", "rejected")
     assert Delivery.objects.filter(state="delivered").count() == 15
@@ -144,7 +144,7 @@ def test_halves_keep_the_order_of_one_customer(shop: Shop, twin: Twin) -> None:
     twin.fault(count=3, status=400, path=BULK, pointer="/data")
     for number in range(20):
         shop.owe(f"{number:03}", email="ann@klaviyo-demo.com")
-    pump(6)
+    pump()
     sent = [event["unique_id"] for event in twin.events()]
     assert sent == sorted(sent)
     assert len(sent) == 20
@@ -153,7 +153,7 @@ def test_halves_keep_the_order_of_one_customer(shop: Shop, twin: Twin) -> None:
 def test_an_endpoint_that_is_refused_leaves_it_to_single_calls(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, status=404, path=BULK)
     people(shop, 20)
-    pump(3)
+    pump()
     assert (len(jobs(twin)), len(singles(twin)), len(ids(twin))) == (1, 20, 20)
 
 
@@ -161,17 +161,17 @@ def test_an_endpoint_that_is_refused_leaves_it_to_single_calls(shop: Shop, twin:
 def test_a_job_without_an_answer_climbs_the_ladder_with_every_row(shop: Shop, twin: Twin, fault: dict) -> None:
     twin.fault(count=1, path=BULK, **fault)
     people(shop, 10)
-    pump(2)
+    pump()
     assert set(Delivery.objects.values_list("state", "reason", "tries")) == {("waiting", "retrying", 1)}
     Delivery.objects.update(next_attempt_at=timezone.now())
-    pump(3)
+    pump()
     assert (len(ids(twin)), states()) == (10, {("delivered", "")})
 
 
 def test_429_stops_the_lane_and_uses_no_try(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, path=BULK, status=429, retry_after=40)
     people(shop, 10)
-    pump(2)
+    pump()
     assert set(Delivery.objects.values_list("state", "reason", "tries", "claims")) == {("waiting", "throttled", 0, 0)}
     assert KlaviyoAccount.objects.get().throttled_until > timezone.now()
 
@@ -179,7 +179,7 @@ def test_429_stops_the_lane_and_uses_no_try(shop: Shop, twin: Twin) -> None:
 def test_a_refused_key_holds_the_connection_and_burns_nothing(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, path=BULK, status=401)
     people(shop, 10)
-    pump(2)
+    pump()
     assert Connection.objects.get().state == Connection.State.KEY_REFUSED
     assert set(Delivery.objects.values_list("state", "reason", "tries")) == {("waiting", "key_refused", 0)}
 
@@ -188,7 +188,7 @@ def test_a_missing_scope_holds_the_family_of_events(twin: Twin, settings) -> Non
     settings.KLAVIYO_BASE_URL, settings.LANE_BULK_ABOVE = twin.url, 5
     shop = Shop(twin, kind="noevents")
     people(shop, 10)
-    pump(2)
+    pump()
     assert Connection.objects.get().held_families == ["events"]
     assert set(Delivery.objects.values_list("state", "reason", "tries")) == {("waiting", "scope_missing", 0)}
 
@@ -199,7 +199,7 @@ def test_profiles_go_beside_as_single_calls(shop: Shop, twin: Twin) -> None:
     profile = shop.owe("profile:1", email="ann@klaviyo-demo.com", metric="x")
     Delivery.objects.filter(pk=profile.pk).update(metric="", path="/api/profile-import")
     type(profile.body).objects.filter(pk=profile.body_id).update(content=rendered, codec=0)
-    pump(3)
+    pump()
     assert (len(jobs(twin)), len(twin.requests(path="/api/profile-import"))) == (1, 1)
     assert states() == {("delivered", "")}
 
@@ -209,5 +209,5 @@ def test_a_row_that_is_no_rendered_event_goes_singly(shop: Shop, twin: Twin) -> 
     odd = Delivery.objects.get(unique_id="004").body
     loose = json.dumps(json.loads(unpack_body(odd))).encode()
     type(odd).objects.filter(pk=odd.pk).update(content=loose, codec=0)
-    pump(3)
+    pump()
     assert (len(singles(twin)), len(ids(twin))) == (1, 10)

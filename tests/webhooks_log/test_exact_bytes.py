@@ -55,7 +55,7 @@ def test_an_answer_of_html_is_kept_as_it_came(client, twin, settings):
         vita = Shop(twin)
         row = vita.owe("1668")
         twin.fault(status=503, html=True, count=1, path="/api/events")
-        pump(5)
+        pump()
     client.force_login(shop.person(vita.merchant), backend=BACKEND)
     first = row.attempts.order_by("pk").first()
     assert _raw(client, "attempt_answer", first.pk) == body_of(tap.calls[0][1])

@@ -36,7 +36,7 @@ def merchant(twin: Twin, settings) -> Merchant:
 
 def buys(merchant: Merchant, transaction_id: str, day: int, **person: Any) -> None:
     tell(merchant, sale(transaction_id, at=f"2025-08-{day} 08:00:00", customer=customer(**person)))
-    pump(1)
+    pump()
 
 
 def delayed(merchant: Merchant, twin: Twin) -> Delivery:
@@ -51,7 +51,7 @@ def delayed(merchant: Merchant, twin: Twin) -> Delivery:
 
 def due_again(row: Delivery) -> None:
     Delivery.objects.filter(pk=row.pk).update(next_attempt_at=timezone.now())
-    pump(1)
+    pump()
 
 
 def owed() -> list[Delivery]:
@@ -64,7 +64,7 @@ def test_a_late_message_owes_one_profile_with_the_present_state(merchant: Mercha
     (profile_row,) = owed()
     assert (profile_row.state, profile_row.reason, profile_row.metric) == ("waiting", "profile_refresh", "")
     fresh_profile.render_owed(now=NOW)
-    pump(1)
+    pump()
     profile_row.refresh_from_db()
     told = json.loads(twin.requests(path="/api/profile-import")[-1]["body"])["data"]["attributes"]
     assert (profile_row.state, told["first_name"], told["email"]) == ("delivered", "Sally", row.email)
@@ -81,7 +81,7 @@ def test_several_late_messages_owe_one(merchant: Merchant, twin: Twin) -> None:
     due_again(row)
     replay.send_again(row, actor=None, reason="to be sure")
     Delivery.objects.filter(pk=row.pk).update(identity_only=False)
-    pump(1)
+    pump()
     assert len(owed()) == 1
 
 
@@ -89,9 +89,9 @@ def test_the_same_row_late_once_more_owes_another(merchant: Merchant, twin: Twin
     row = delayed(merchant, twin)
     due_again(row)
     fresh_profile.render_owed(now=NOW)
-    pump(1)
+    pump()
     replay.send_again(row, actor=None, reason="to be sure")
-    pump(1)
+    pump()
     assert [profile_row.state for profile_row in owed()] == ["delivered", "waiting"]
 
 
@@ -121,7 +121,7 @@ def test_a_replay_of_somebody_klaviyo_has_never_heard_of_owes_the_profile(mercha
 def replayed(merchant: Merchant) -> None:
     replay.start(Selection(), actor=None, reason="asked for", merchant=merchant, includes_delivered=True)
     replay.advance(now=timezone.now())
-    pump(1)
+    pump()
 
 
 def test_a_refresh_whose_event_has_expired_says_so(merchant: Merchant, twin: Twin) -> None:

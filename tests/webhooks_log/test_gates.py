@@ -39,14 +39,14 @@ def test_a_key_that_works_again_lets_go_what_it_held_without_a_hand(shop: Shop, 
     twin.settings(revoked_keys=[twin.key("DemoA1")])
     for number in range(3):
         shop.owe(str(number))
-    pump(2)
+    pump()
     assert {state for state, _ in standing().values()} == {"waiting"}
     twin.settings(revoked_keys=[])
     Connection.objects.update(check_due_at=timezone.now())
     assert doctor.recheck_due(timezone.now()) == 1
     doctor.check_by_id(shop.connection.pk)
     Clock().tick()
-    pump(2)
+    pump()
     assert set(standing().values()) == {("delivered", "")}
     assert not Delivery.objects.exclude(tries=0).exists()
 
@@ -55,7 +55,7 @@ def test_a_held_key_is_asked_again_within_minutes(shop: Shop, twin: Twin) -> Non
     twin.fault(status=401)
     Connection.objects.update(check_due_at=timezone.now() + timedelta(hours=1))
     shop.owe("1")
-    pump(2)
+    pump()
     assert Connection.objects.get().check_due_at <= timezone.now() + timedelta(minutes=5)
 
 
@@ -63,21 +63,21 @@ def test_a_new_key_with_the_missing_scope_lets_its_family_go(twin: Twin, setting
     settings.KLAVIYO_BASE_URL = twin.url
     shop = Shop(twin, kind="noevents")
     shop.owe("1")
-    pump(2)
+    pump()
     assert standing() == {"1": ("waiting", "scope_missing")}
     give_key(shop.connection, twin.key("DemoA1"))
     gates.unpark(now=timezone.now())
-    pump(2)
+    pump()
     assert standing() == {"1": ("delivered", "")}
 
 
 def test_a_key_of_another_account_lets_nothing_go(shop: Shop, twin: Twin) -> None:
     twin.settings(revoked_keys=[twin.key("DemoA1")])
     shop.owe("1")
-    pump(2)
+    pump()
     give_key(shop.connection, twin.key("DemoB2"))
     gates.unpark(now=timezone.now())
-    pump(2)
+    pump()
     assert standing() == {"1": ("waiting", "key_refused")}
     assert twin.events() == []
 
@@ -102,7 +102,7 @@ def test_what_is_owed_under_the_account_of_before_follows_even_if_the_bell_was_l
     Connection.objects.update(account=provisional)
     shop.owe("2")  # still under the account of before
     KlaviyoAccount.objects.filter(pk=shop.account.pk).update(cid="Before")
-    pump(2)
+    pump()
     assert standing() == {"1": ("delivered", ""), "2": ("skipped", "account_changed")}
 
 
@@ -118,7 +118,7 @@ def test_what_is_owed_under_the_account_of_before_follows_even_if_the_bell_was_l
 def test_what_is_due_behind_a_closed_gate_is_parked_with_its_reason(shop: Shop, change, state, reason) -> None:
     shop.owe("1")
     Connection.objects.update(**change)
-    pump(1)
+    pump()
     assert standing() == {"1": (state, reason)}
     assert Delivery.objects.get().next_attempt_at is None
 
@@ -126,18 +126,18 @@ def test_what_is_due_behind_a_closed_gate_is_parked_with_its_reason(shop: Shop, 
 def test_switched_on_again_it_goes(shop: Shop) -> None:
     shop.owe("1")
     Connection.objects.update(is_active=False)
-    pump(1)
+    pump()
     Connection.objects.update(is_active=True)
     Clock().tick()
-    pump(2)
+    pump()
     assert standing() == {"1": ("delivered", "")}
 
 
 def test_our_own_lost_secret_holds_and_loses_nothing(shop: Shop, settings) -> None:
     shop.owe("1")
     settings.FIELD_KEYS = ["c3RyYW5nZS1zdHJhbmdlLXN0cmFuZ2Utc3RyYW5nZSE="]
-    pump(1)
-    pump(1)
+    pump()
+    pump()
     assert Connection.objects.get().state == Connection.State.KEY_LOST
     assert standing() == {"1": ("waiting", "key_refused")}
 
@@ -148,7 +148,7 @@ def test_a_doctor_who_gets_no_answer_keeps_no_lane_waiting(shop: Shop, twin: Twi
     asking.start()
     wait_until(lambda: twin.requests(method="GET"))
     shop.owe("1")
-    pump(1)
+    pump()
     assert standing() == {"1": ("delivered", "")}
     twin.reset()
     asking.join(60)

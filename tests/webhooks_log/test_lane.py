@@ -65,8 +65,8 @@ def test_a_refused_phone_is_remembered_for_the_account(shop: Shop, twin: Twin, m
     twin.settings(possible_only="refused", phone_mode=mode)
     shop.owe("1668", phone="+15551234567")
     shop.owe("1669", phone="+12025550123")
-    pump(2)
-    pump(1)
+    pump()
+    pump()
     assert RefusedPhone.objects.get().digest == refused_phones.digest("+15551234567")
 
 
@@ -82,7 +82,7 @@ def test_a_second_refusal_ends_it(shop: Shop, twin: Twin) -> None:
 def test_429_waits_as_long_as_klaviyo_says_and_uses_no_try(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, status=429, retry_after=40)
     delivery = shop.owe("1668")
-    pump(2)
+    pump()
     delivery.refresh_from_db()
     account = KlaviyoAccount.objects.get()
     assert (delivery.state, delivery.reason, delivery.tries, delivery.claims) == ("waiting", "throttled", 0, 0)
@@ -97,7 +97,7 @@ def test_429_stops_the_whole_lane(shop: Shop, twin: Twin, settings) -> None:
     twin.fault(count=1, status=429, retry_after=40)
     for number in range(30):
         shop.owe(str(number))
-    pump(2)
+    pump()
     assert len(twin.requests()) == 1
     assert not Delivery.objects.filter(state="sending").exists()
 
@@ -106,7 +106,7 @@ def test_429_stops_the_whole_lane(shop: Shop, twin: Twin, settings) -> None:
 def test_a_fault_of_theirs_climbs_the_ladder(shop: Shop, twin: Twin, fault: dict) -> None:
     twin.fault(count=1, **fault)
     delivery = shop.owe("1668")
-    pump(2)
+    pump()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason, delivery.tries) == ("waiting", "retrying", 1)
     assert delivery.next_attempt_at > timezone.now()
@@ -115,9 +115,9 @@ def test_a_fault_of_theirs_climbs_the_ladder(shop: Shop, twin: Twin, fault: dict
 def test_stored_but_the_answer_was_lost_is_repeated_with_the_same_bytes(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, drop="after")
     delivery = shop.owe("1668")
-    pump(2)
+    pump()
     Delivery.objects.update(next_attempt_at=timezone.now())
-    pump(2)
+    pump()
     delivery.refresh_from_db()
     first, second = twin.requests()
     assert first["body"] == second["body"]
@@ -127,10 +127,10 @@ def test_stored_but_the_answer_was_lost_is_repeated_with_the_same_bytes(shop: Sh
 def test_a_refused_key_holds_the_connection_and_burns_nothing(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, status=401)
     deliveries = [shop.owe(str(number)) for number in range(20)]
-    pump(2)
+    pump()
     shop.connection.refresh_from_db()
     assert shop.connection.state == Connection.State.KEY_REFUSED
-    pump(2)
+    pump()
     for delivery in deliveries:
         delivery.refresh_from_db()
         assert delivery.state in ("waiting", "delivered")
@@ -141,7 +141,7 @@ def test_a_missing_scope_holds_its_family_only(twin: Twin, settings) -> None:
     settings.KLAVIYO_BASE_URL = twin.url
     shop = Shop(twin, kind="noevents")
     delivery = shop.owe("1668")
-    pump(2)
+    pump()
     delivery.refresh_from_db()
     shop.connection.refresh_from_db()
     assert (delivery.state, delivery.reason, delivery.tries) == ("waiting", "scope_missing", 0)
@@ -172,10 +172,10 @@ def test_a_failed_message_does_not_block_the_customers_next(shop: Shop, twin: Tw
 def test_a_fresh_message_waits_behind_the_customers_own_retry(shop: Shop, twin: Twin) -> None:
     twin.fault(count=1, status=500, unique_id="1")
     shop.owe("1", email="ann@klaviyo-demo.com")
-    pump(2)
+    pump()
     later = shop.owe("2", email="ann@klaviyo-demo.com")
     other = shop.owe("3", email="ben@klaviyo-demo.com")
-    pump(2)
+    pump()
     later.refresh_from_db()
     other.refresh_from_db()
     assert (later.state, later.reason, other.state) == ("waiting", "behind", "delivered")
@@ -184,14 +184,14 @@ def test_a_fresh_message_waits_behind_the_customers_own_retry(shop: Shop, twin: 
 def test_a_switched_off_connection_parks_and_lets_go(shop: Shop, twin: Twin) -> None:
     delivery = shop.owe("1668")
     Connection.objects.update(is_active=False)
-    pump(1)
+    pump()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == ("waiting", "connection_off")
 
 
 def test_rows_of_a_dead_drain_are_taken_back_and_the_tab_says_so(shop: Shop, twin: Twin) -> None:
     delivery = shop.owe("1668", state="sending", claims=1, claim_token=0, claimed_at=timezone.now())
-    pump(2)
+    pump()
     delivery.refresh_from_db()
     first, second = Attempt.objects.filter(delivery=delivery).order_by("id")
     assert (first.kind, first.verdict, second.status) == ("interrupted", "interrupted", 202)
@@ -201,7 +201,7 @@ def test_rows_of_a_dead_drain_are_taken_back_and_the_tab_says_so(shop: Shop, twi
 def test_a_row_that_killed_three_workers_ends_alone(shop: Shop, twin: Twin) -> None:
     poisoned = shop.owe("1", state="sending", claims=3, claim_token=0, claimed_at=timezone.now())
     shop.owe("2")
-    pump(2)
+    pump()
     poisoned.refresh_from_db()
     assert (poisoned.state, poisoned.reason, ids(twin)) == ("failed", "poisoned", ["2"])
 
@@ -210,7 +210,7 @@ def test_an_outage_opens_the_breaker_and_burns_no_more_tries(shop: Shop, twin: T
     twin.fault(count=500, status=503)
     for number in range(200):
         shop.owe(str(number))
-    pump(3)
+    pump()
     account = KlaviyoAccount.objects.get()
     assert account.breaker_state == KlaviyoAccount.Breaker.OPEN
     assert len(twin.requests()) < 60

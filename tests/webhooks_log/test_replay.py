@@ -54,7 +54,7 @@ def test_a_failed_row_goes_again_with_its_bytes_and_id(shop: Shop, twin: Twin) -
     row = failed(shop, "1668")
     bytes_before = unpack_body(row.body)
     again(row)
-    pump(2)
+    pump()
     row.refresh_from_db()
     assert (row.state, row.tries, ids(twin)) == ("delivered", 0, ["1668"])
     assert twin.requests()[-1]["body"].encode() == bytes_before
@@ -64,7 +64,7 @@ def test_a_planned_retry_is_replaced_and_not_joined(shop: Shop, twin: Twin) -> N
     later = timezone.now() + timedelta(hours=4)
     row = failed(shop, "1668", state="waiting", reason="retrying", next_attempt_at=later, tries=5)
     again(row)
-    pump(2)
+    pump()
     row.refresh_from_db()
     assert (row.state, row.next_attempt_at, len(twin.requests())) == ("delivered", None, 1)
     assert Delivery.objects.count() == 1
@@ -74,16 +74,16 @@ def test_its_failure_is_the_next_step_of_the_ladder(shop: Shop, twin: Twin) -> N
     twin.fault(count=1, status=500)
     row = failed(shop, "1668", state="waiting", reason="retrying", next_attempt_at=timezone.now(), tries=5)
     again(row)
-    pump(2)
+    pump()
     row.refresh_from_db()
     assert (row.state, row.reason, row.tries) == ("waiting", "retrying", 6)
 
 
 def test_a_delivered_row_is_accepted_again_and_counts_once(shop: Shop, twin: Twin) -> None:
     row = shop.owe("1668", happened_at=timezone.now())
-    pump(2)
+    pump()
     again(row)
-    pump(2)
+    pump()
     row.refresh_from_db()
     assert (row.state, row.attempt_count, ids(twin)) == ("delivered", 2, ["1668"])
 
@@ -93,7 +93,7 @@ def test_what_is_older_than_a_day_starts_no_flow(shop: Shop, twin: Twin) -> None
     fresh = failed(shop, "2", happened_at=timezone.now() - timedelta(hours=23))
     again(old)
     again(fresh)
-    pump(2)
+    pump()
     assert {event["unique_id"]: bool(event["backfill"]) for event in twin.events()} == {"1": True, "2": False}
 
 
@@ -139,17 +139,17 @@ def test_who_when_and_why_is_recorded(shop: Shop, django_user_model) -> None:
 def test_stopped_retries_are_skipped_and_can_be_taken_up(shop: Shop, twin: Twin) -> None:
     row = failed(shop, "1668", state="waiting", reason="retrying", next_attempt_at=timezone.now())
     replay.stop(row, actor=None, reason="wrong address")
-    pump(1)
+    pump()
     row.refresh_from_db()
     assert (row.state, row.reason, twin.requests()) == ("skipped", "stopped", [])
     again(row)
-    pump(2)
+    pump()
     assert ids(twin) == ["1668"]
 
 
 def test_stopping_what_klaviyo_accepted_before_leaves_it_delivered(shop: Shop) -> None:
     row = shop.owe("1668", happened_at=timezone.now())
-    pump(2)
+    pump()
     again(row)
     assert replay.stop(row, actor=None, reason="not needed").state == "delivered"
 
@@ -158,7 +158,7 @@ def test_try_now_brings_a_retry_forward_on_its_step(shop: Shop) -> None:
     later = timezone.now() + timedelta(hours=4)
     row = failed(shop, "1668", state="waiting", reason="retrying", next_attempt_at=later, tries=5)
     replay.try_now(row, actor=None)
-    pump(2)
+    pump()
     row.refresh_from_db()
     assert (row.state, row.tries) == ("delivered", 5)
 
@@ -265,7 +265,7 @@ def test_a_replay_leaves_behind_live_traffic(shop: Shop, twin: Twin, settings) -
     start(shop)
     replay.advance(now=timezone.now())
     shop.owe("fresh")
-    pump(2)
+    pump()
     assert [row["body"].count('"fresh"') for row in twin.requests()] == [1, 0]
 
 
@@ -293,7 +293,7 @@ def test_a_paused_replay_sends_nothing_and_a_resumed_one_the_rest(shop: Shop, tw
 
 def test_a_stopped_replay_gives_back_what_has_not_left(shop: Shop, twin: Twin) -> None:
     told, lost = shop.owe("1"), failed(shop, "2")
-    pump(2)
+    pump()
     begun = start(shop, includes_delivered=True)
     replay.advance(now=timezone.now())
     replay.stop_replay(begun, actor=None)

@@ -34,7 +34,7 @@ def test_asked_to_leave_it_ends_within_seconds_and_leaves_nothing_half_done(plac
     with Host(place, twin, KLAVIYO_TOTAL_SECONDS=30, LANE_LEASE_SECONDS=60) as host:
         wait_for_calls(twin, 8)
         cluster = host.cluster()
-        assert host.stop() < 9
+        assert host.stop(30) < 15  # whoever waited for Klaviyo would leave later
     assert living(cluster) == []
     assert not Delivery.objects.filter(state="sending").exists()
     assert not KlaviyoAccount.objects.exclude(leased_until=None).exists()
