@@ -17,7 +17,7 @@ from django_q.tasks import async_task
 from redis.exceptions import RedisError
 
 from connections import secrets
-from connections.accounts import recognise
+from connections.accounts import Tie, joining, recognise
 from connections.diagnosis import Diagnosis, diagnose
 from connections.models import Connection
 from connections.probes import PROBES, Finding, ask
@@ -26,6 +26,7 @@ from connections.spending import spending
 State = Connection.State
 EVERY = timedelta(hours=1)
 SOONER = timedelta(minutes=5)  # when Klaviyo could not be asked
+AT_ONCE = timedelta(seconds=10)  # when the account's lane was busy
 RETIRES_SOON = timedelta(days=90)
 AFTER_CHECK = "webhooks_log.accounts.after_check"  # rung by name: releasing what waits is the upper floor's work
 HOLDING = (State.KEY_REFUSED, State.WRONG_ACCOUNT, State.KEY_LOST)
@@ -43,6 +44,7 @@ class Result:
     account: dict[str, Any] = field(default_factory=dict)
     cid: str = ""
     checked_at: datetime = field(default_factory=timezone.now)
+    joins_later: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -53,10 +55,10 @@ def check(connection: Connection, *, now: datetime | None = None) -> Result:
     """Ask, judge and remember. Never raises for what Klaviyo does; the connection's row says the same as the Result."""
     now = now or timezone.now()
     findings = _ask(connection)
-    with transaction.atomic():
+    with joining(connection, _cid(findings or [])) as joins, transaction.atomic():
         connection.refresh_from_db()
         diagnosis = diagnose(findings, key_is_lost=findings is None)
-        result = _told(connection, diagnosis, findings or [], now)
+        result = _told(connection, diagnosis, findings or [], now, joins=joins)
         _remember(connection, result, diagnosis)
     with suppress(RedisError):  # a queue that is away loses nothing: the next check rings again
         async_task(AFTER_CHECK, connection.pk)
@@ -93,20 +95,31 @@ def _ask(connection: Connection) -> list[Finding] | None:
     return ask(PROBES, authorization, spending(connection.account_id, "doctor"))
 
 
-def _told(connection: Connection, diagnosis: Diagnosis, findings: list[Finding], now: datetime) -> Result:
+def _told(
+    connection: Connection, diagnosis: Diagnosis, findings: list[Finding], now: datetime, *, joins: bool
+) -> Result:
     """The diagnosis in words, once it is known whether the account is the one of before."""
     account = next((finding.account for finding in findings if finding.account), {})
-    cid = next((finding.cid for finding in findings if finding.cid), "")
+    cid = _cid(findings)
     state, sentence, fix = diagnosis.state, diagnosis.sentence, diagnosis.fix
     if diagnosis.is_busy and connection.state == State.CONNECTED:
         state = State.CONNECTED
-    if cid and not recognise(connection, cid, account.get("name", "")):
+    tie = recognise(connection, cid, account.get("name", ""), joins=joins) if cid else Tie.TIED
+    if tie is Tie.OTHER:
         before = connection.account
         state = State.WRONG_ACCOUNT
         sentence = f"This key belongs to the account {_called(account, cid)}, but the connection was made for {before}."
         fix = "Enter a key of the account of before, or confirm below that the connection moves to the other account."
     remarks = _remarks(connection, cid, _retires_on(findings), now)
-    return Result(state, sentence, fix, findings, remarks, account, cid, now)
+    if tie is Tie.LATER:
+        remarks.insert(
+            0, "Another connection of this Klaviyo account is sending just now. This one joins it in a moment."
+        )
+    return Result(state, sentence, fix, findings, remarks, account, cid, now, joins_later=tie is Tie.LATER)
+
+
+def _cid(findings: list[Finding]) -> str:
+    return next((finding.cid for finding in findings if finding.cid), "")
 
 
 def _remarks(connection: Connection, cid: str, retires_on: date | None, now: datetime) -> list[str]:
@@ -130,7 +143,8 @@ def _remarks(connection: Connection, cid: str, retires_on: date | None, now: dat
 
 def _remember(connection: Connection, result: Result, diagnosis: Diagnosis) -> None:
     connection.checked_at = result.checked_at
-    connection.check_due_at = result.checked_at + (EVERY if result.findings and diagnosis.is_answered else SOONER)
+    soon = EVERY if result.findings and diagnosis.is_answered else SOONER
+    connection.check_due_at = result.checked_at + (AT_ONCE if result.joins_later else soon)
     connection.revision_retires_on = _retires_on(result.findings) or connection.revision_retires_on
     connection.check_result = {
         "fix": result.fix,

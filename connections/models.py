@@ -203,6 +203,7 @@ class KlaviyoAccount(Lease):
     breaker = models.JSONField(default=dict, editable=False)
     breaker_until = models.DateTimeField(null=True, editable=False)
     breaker_changed_at = models.DateTimeField(null=True, editable=False)
+    wanted_until = models.DateTimeField(null=True, editable=False)  # until then nobody drains it: two are to be joined
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:

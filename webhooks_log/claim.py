@@ -109,8 +109,8 @@ def unclaim(turn: Turn, ids: list[int], *, now: datetime, due_at: datetime, reas
 def recover(turn: Turn, *, now: datetime) -> int:
     """Take back what an earlier holder of this lane left on the wire; returns how many.
 
-    Nobody knows whether those calls were made: each gets an Attempt that says so. The third time ends FAILED, since the
-    row itself may be what kills workers.
+    Nobody knows which of them were on the wire: each gets an Attempt that says so, and is no call. The third time ends
+    FAILED, since the row itself may be what kills workers.
     """
     with transaction.atomic():
         left = Delivery.objects.filter(
@@ -169,10 +169,16 @@ def due_accounts(now: datetime, *, mine: list[int], limit: int) -> list[int]:
     unthrottled = Q(throttled_until=None) | Q(throttled_until__lte=now)
     # No pause of the breaker is longer: a date beyond it comes from a clock that was set back since.
     unbroken = Q(breaker_until=None) | Q(breaker_until__lte=now) | Q(breaker_until__gt=now + LONGEST_PAUSE)
+    unwanted = Q(wanted_until=None) | Q(wanted_until__lte=now)
     owes = Exists(due(OuterRef("pk"), now).order_by())
     left = Exists(Delivery.objects.filter(account_id=OuterRef("pk"), state=Delivery.State.SENDING))
-    lanes = KlaviyoAccount.objects.filter(free, unthrottled, unbroken, owes | left, cid__isnull=False)
+    lanes = KlaviyoAccount.objects.filter(free, unthrottled, unbroken, unwanted, owes | left, cid__isnull=False)
     return list(lanes.order_by(F("served_at").asc(nulls_first=True)).values_list("pk", flat=True)[:limit])
+
+
+def wanted_accounts(now: datetime, *, mine: list[int]) -> set[int]:
+    """Which of my lanes somebody waits for, to join two accounts that are one."""
+    return set(KlaviyoAccount.objects.filter(pk__in=mine, wanted_until__gt=now).values_list("pk", flat=True))
 
 
 def _suspects_apart(owed: list[Owed], *, is_empty: bool) -> list[Owed]:
@@ -200,5 +206,5 @@ def _interrupted(row: Delivery) -> Attempt:
         kind=Attempt.Kind.INTERRUPTED,
         started_at=row.claimed_at or timezone.now(),
         verdict=INTERRUPTED,
-        error="The worker stopped in the middle of this call; it may have been sent.",
+        error="The worker stopped while it held this message; it may or may not have been sent.",
     )

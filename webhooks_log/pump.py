@@ -105,8 +105,9 @@ class Pump:
     def _yield_slices(self, now: datetime) -> None:
         over = [lane for lane in self.lanes.values() if time.monotonic() - lane.taken_at > settings.LANE_SLICE_SECONDS]
         leaving = sorted(over, key=lambda lane: lane.taken_at)[: MOST_LANES // 2] if self.others_wait else []
+        wanted = claim.wanted_accounts(now, mine=list(self.lanes)) if self.lanes else set[int]()
         for lane in list(self.lanes.values()):
-            lane.yields = lane in leaving  # until another pump has taken those who waited
+            lane.yields = lane in leaving or lane.pk in wanted  # until another pump has taken those who waited
             if lane.yields and not lane.in_flight:
                 self._give_back(lane, now)
 
