@@ -319,7 +319,7 @@ def _verdict(attempt: Attempt) -> Reason:
     if attempt.verdict == INTERRUPTED or attempt.kind == Attempt.Kind.INTERRUPTED:
         return Reason(
             INTERRUPTED,
-            "The worker stopped in the middle of this call. It may have been sent.",
+            "The worker stopped while it held this message. It may or may not have been sent.",
             "Nothing: repeating it cannot count twice.",
         )
     if attempt.verdict == FAULT:

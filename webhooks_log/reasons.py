@@ -28,7 +28,7 @@ REASONS = (
     Reason("behind",              "An earlier message of the same customer goes first.", "Nothing."),
     Reason("connection_off",      "The connection is switched off, or Push Events is.", "Switch it on; everything waiting goes out by itself."),
     Reason("breaker_open",        "Klaviyo is failing. We probe with one message at a time until it recovers.", "Nothing."),
-    Reason("interrupted",         "The worker stopped in the middle of this call. It may have been sent; repeating it cannot count twice.", "Nothing."),
+    Reason("interrupted",         "The worker stopped while it held this message. It may or may not have been sent; repeating it cannot count twice.", "Nothing."),
     Reason("profile_refresh",     "An older message reached Klaviyo after a newer one; the customer's profile is put right.", "Nothing."),
     Reason("replay_paused",       "Somebody paused the replay it belongs to.", "Resume or stop the replay."),
     # Skipped
