@@ -3,10 +3,13 @@
 Real processes, killed by their pid at moments seen from outside: what the twin has received, what the tables say.
 """
 
+import json
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -26,6 +29,7 @@ from tests.webhooks_log.books import (
 from tests.webhooks_log.hosts import Host, Place, PumpHost, locked, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.models import Attempt, Delivery
+from webhooks_log.packing import unpack_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS, BLOCK = 8, 20
@@ -168,6 +172,72 @@ def test_killed_during_the_second_call_without_the_phone_both_calls_are_known(pl
     assert_every_call_is_accounted_for(twin)
     assert sorted(event["unique_id"] for event in twin.events()) == sorted(expected)
     assert all("phone_number" not in body for _, body in calls(twin)[4:])
+
+
+# ── Bulk jobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+BULK = {"LANE_BULK_ABOVE": 5}
+
+
+def jobs(twin: Twin) -> list[bytes]:
+    return [request["body"].encode() for request in twin.requests(path="/api/event-bulk-create-jobs")]
+
+
+def killed_before_its_job_is_sent(place: Place, twin: Twin) -> None:
+    with mute_server() as url, PumpHost(place, url, **BULK):
+        wait_until(lambda: sending() == 60)
+
+
+def killed_after_klaviyo_stored_its_job(place: Place, twin: Twin) -> None:
+    twin.settings(latency_ms=10_000)
+    with PumpHost(place, twin, **BULK):
+        wait_until(lambda: len(jobs(twin)) == 1)
+    twin.settings(latency_ms=0)
+
+
+def killed_while_it_writes_down_its_job(place: Place, twin: Twin) -> None:
+    twin.settings(latency_ms=600)
+    with PumpHost(place, twin, **BULK) as host:
+        wait_until(lambda: len(jobs(twin)) == 1)
+        with locked("webhooks_log_attempt") as somebody_waits:
+            wait_until(somebody_waits)
+            host.kill()
+    twin.settings(latency_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("step", "sent"),
+    [
+        (killed_before_its_job_is_sent, 1),
+        (killed_after_klaviyo_stored_its_job, 2),
+        (killed_while_it_writes_down_its_job, 2),
+    ],
+)
+def test_a_worker_may_die_with_a_bulk_job_at_every_step(place: Place, twin: Twin, step, sent: int) -> None:
+    expected = owe(twin, 60)
+    step(place, twin)
+    assert owed() == 60, "it came too late"
+    wait_until(lease_is_over)
+    PumpHost(place, twin, **BULK).start().finish()
+    assert_in_order(twin, expected)
+    told = {sha256(body).hexdigest(): body for body in jobs(twin)}
+    assert len(jobs(twin)) == sent
+    assert {len(seen) for seen in told_in_jobs(twin).values()} == {1}, "an event was repeated with other bytes"
+    for row in Delivery.objects.all():
+        first, second = row.attempts.order_by("id")
+        assert (first.kind, second.kind, second.status) == ("interrupted", "bulk", 202)
+        part = unpack_body(second.body)
+        assert told[second.job][second.job_offset :].startswith(part)
+        assert f'"{row.unique_id}"'.encode() in part
+
+
+def told_in_jobs(twin: Twin) -> dict[str, set[str]]:
+    """By unique id: each different way in which jobs told that event."""
+    told = defaultdict(set)
+    for body in jobs(twin):
+        for group in json.loads(body)["data"]["attributes"]["events-bulk-create"]["data"]:
+            for event in group["attributes"]["events"]["data"]:
+                told[event["attributes"]["unique_id"]].add(json.dumps(event))
+    return told
 
 
 # ── The wire ─────────────────────────────────────────────────────────────────────────────────────────────────────────
