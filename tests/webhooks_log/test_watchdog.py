@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
@@ -12,7 +13,7 @@ from redis import Redis
 
 from connections.models import KlaviyoAccount
 from tests.twin import Twin
-from tests.webhooks_log.books import assert_in_order, repeats
+from tests.webhooks_log.books import assert_in_order, calls, repeats
 from tests.webhooks_log.hosts import Host, Place, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.clock import SILENT_TIMES, is_wedged
@@ -112,10 +113,11 @@ def test_a_wedged_cluster_that_reports_healthy_is_restarted(one_place: Place, tw
 
 def test_lost_doubled_and_poisonous_bells_change_nothing(one_place: Place, twin: Twin) -> None:
     twin.settings(latency_ms=30)
-    with Host(replace(one_place, redis_url=""), twin) as host:  # the queue as a table
+    with queue_as_a_table(one_place, twin) as host:
         bell = ORM(list_key=host.environ["QUEUE_NAME"])
         async_task("os.abort", broker=bell)
         async_task("nowhere.to_be_found", broker=bell)
+        wait_until(lambda: "after death" in host.words and "nowhere.to_be_found" in host.words)
         expected = []
         for number in range(4):
             expected.append(Shop(twin, name=f"shop{number}").owe(str(number)).unique_id)
@@ -127,6 +129,79 @@ def test_lost_doubled_and_poisonous_bells_change_nothing(one_place: Place, twin:
         host.stop()
     assert_in_order(twin, expected)
     assert repeats(twin) == 0
+
+
+def queue_as_a_table(place: Place, twin: Twin, **given: object) -> Host:
+    """A worker whose queue this process may fill: tasks are signed with the queue's name."""
+    return Host(replace(place, redis_url=""), twin, QUEUE_NAME=settings.Q_CLUSTER["name"], **given)
+
+
+def put(task: str, host: Host) -> int:
+    """The key of a task that this host's cluster will run."""
+    async_task(task, broker=ORM(list_key=host.environ["QUEUE_NAME"]))
+    return OrmQ.objects.filter(key=host.environ["QUEUE_NAME"]).latest("pk").pk
+
+
+def run_all_again() -> None:
+    """The queue's locks run out early: whatever it has fetched and not acknowledged is handed out once more."""
+    OrmQ.objects.update(lock=NOW - timedelta(hours=1))
+
+
+def test_a_poison_that_comes_back_for_ever_holds_nothing_up(one_place: Place, twin: Twin) -> None:
+    """It kills its worker, so the queue never counts an attempt and hands it out again and again."""
+    shop, expected = Shop(twin), []
+    with queue_as_a_table(one_place, twin) as host:
+        wait_until(lambda: Heartbeat.objects.filter(name="queue").exists())
+        poison = put("os.abort", host)
+        for number in range(3):
+            wait_until(lambda number=number: host.words.count("after death") > number)
+            expected.append(shop.owe(str(number)).unique_id)
+            wait_until(lambda: owed() == 0)
+            run_all_again()
+        assert OrmQ.objects.filter(pk=poison).exists()
+        host.stop()
+    assert_in_order(twin, expected)
+
+
+def test_tasks_that_are_run_again_while_they_still_run_send_nothing_twice(one_place: Place, twin: Twin) -> None:
+    shop = Shop(twin)
+    expected = [shop.owe(str(number)).unique_id for number in range(60)]
+    twin.settings(latency_ms=300)
+    with queue_as_a_table(one_place, twin, LANE_LEASE_SECONDS=10, Q_WORKERS=3) as host:
+        for wanted in (8, 24, 40):
+            wait_until(lambda wanted=wanted: len(calls(twin)) >= wanted)
+            assert OrmQ.objects.filter(lock__gt=timezone.now()).exists(), "no task is running"
+            run_all_again()
+        wait_until(lambda: owed() == 0)
+        host.stop()
+    assert_in_order(twin, expected)
+    assert repeats(twin) == 0
+
+
+def test_a_queue_worker_that_is_killed_in_the_middle_of_its_task_loses_nothing(place: Place, twin: Twin) -> None:
+    """Its task is lost with it in Redis and locked for minutes in the table; the clock finds what it left."""
+    shop = Shop(twin)
+    expected = [shop.owe(str(number)).unique_id for number in range(60)]
+    twin.settings(latency_ms=200)
+    with Host(place, twin) as host:
+        wait_until(lambda: len(calls(twin)) >= 16)
+        holder = int(KlaviyoAccount.objects.get(pk=shop.account.pk).lease_holder.rpartition(":")[2])
+        next(member for member in host.cluster() if member.pid == holder).kill()
+        wait_until(lambda: owed() == 0)
+        assert "Restarting the cluster" not in host.words
+        host.stop()
+    assert_in_order(twin, expected)
+
+
+def test_a_task_that_is_cut_off_by_the_queues_time_limit_loses_nothing(one_place: Place, twin: Twin) -> None:
+    shop = Shop(twin)
+    expected = [shop.owe(str(number)).unique_id for number in range(200)]
+    twin.settings(latency_ms=300)
+    with Host(one_place, twin, Q_TIMEOUT_SECONDS=5) as host:
+        wait_until(lambda: owed() == 0)
+        host.stop()
+    assert_in_order(twin, expected)
+    assert Delivery.objects.filter(attempts__kind="interrupted").exists(), "nothing was cut off"
 
 
 def test_an_emptied_redis_costs_a_moment(postgres_place: Place, twin: Twin) -> None:
