@@ -115,6 +115,23 @@ def test_many_are_counted_first_then_started_with_a_reason(support, klaviyo):
     assert len(rows) == 3
 
 
+def test_what_to_send_and_how_is_chosen_on_the_page(support, klaviyo):
+    shop.delivery(klaviyo, content=shop.message(), state="failed", reason="rejected")
+    shop.delivery(klaviyo, content=shop.message())
+    address = f"{reverse('admin:replay_plan')}?connection={klaviyo.pk}&since=2020-01-01"
+    chosen = {"how": "anew", "delivered": "yes", "backfill": "on"}
+    assert support.get(f"{address}&delivered=yes").context["plan"].count == 2
+    support.post(address, {"go": "1", "reason": "after the fix", **chosen})
+    started = Replay.objects.get()
+    assert (started.translates_anew, started.includes_delivered, started.backfill, started.total) == (
+        True,
+        True,
+        True,
+        2,
+    )
+    assert started.actor.username
+
+
 def test_rows_picked_one_by_one_are_what_is_sent(support, klaviyo):
     rows = [shop.delivery(klaviyo, content=shop.message(), state="failed", reason="rejected") for _ in range(3)]
     address = f"{reverse('admin:replay_plan')}?id={rows[0].pk}&id={rows[2].pk}"

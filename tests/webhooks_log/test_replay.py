@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from connections.models import AuditEntry, Connection
+from connections import secrets
+from connections.models import AuditEntry, Connection, KlaviyoAccount
 from events.models import Customer
 from tests.events.vrio_records import sale
 from tests.twin import Twin
@@ -249,6 +250,20 @@ def test_a_replay_sends_what_is_not_delivered_and_is_done(shop: Shop, twin: Twin
     assert sorted(ids(twin)) == [f"{number:02}" for number in range(12)]
     assert (begun.state, begun.total, begun.queued) == ("done", 12, 12)
     assert begun.finished_at is not None
+
+
+def test_a_replay_may_translate_anew(twin: Twin, settings) -> None:
+    """The same ids, in the words of today."""
+    settings.KLAVIYO_BASE_URL = twin.url
+    merchant = dispatched_shop(sealed_key=secrets.seal(twin.key("DemoA1")), state="connected")
+    KlaviyoAccount.objects.update(cid="DemoA1")
+    tell(merchant, sale())
+    before = set(Delivery.objects.values_list("unique_id", flat=True))
+    Delivery.objects.update(state="failed", reason="rejected", next_attempt_at=None)
+    Body.objects.update(content=None, expired_at=timezone.now())
+    replay.start(Selection(merchant=merchant.slug), actor=None, reason="bodies had expired", translates_anew=True)
+    go()
+    assert {event["unique_id"] for event in twin.events()} == before
 
 
 def test_a_replay_touches_no_profile_but_by_its_address(shop: Shop, twin: Twin) -> None:

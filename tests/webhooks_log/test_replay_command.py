@@ -41,6 +41,22 @@ def test_with_yes_and_a_reason_it_starts(row: Delivery) -> None:
     assert (begun.state, begun.total, begun.reason) == ("running", 1, "Klaviyo was down")
 
 
+def test_every_choice_is_kept_with_who_and_why(row: Delivery, django_user_model) -> None:
+    ann = django_user_model.objects.create(username="ann")
+    choices = {"translate_anew": True, "include_delivered": True, "backfill": "off", "since": "2020-01-01"}
+    replayed(row, connection=str(row.connection_id), yes=True, reason="Klaviyo was down", actor="ann", **choices)
+    begun = Replay.objects.get()
+    assert (begun.translates_anew, begun.includes_delivered, begun.backfill) == (True, True, False)
+    assert (begun.actor, begun.total) == (ann, 1)
+    chosen = begun.selection["filter"]
+    assert (chosen["since"], chosen["connection"]) == ("2020-01-01", row.connection_id)
+
+
+def test_a_time_range_leaves_out_what_lies_outside(row: Delivery) -> None:
+    assert "0 deliveries" in replayed(row, until="2020-01-01")
+    assert "1 deliveries" in replayed(row, since="2020-01-01")
+
+
 def test_it_does_not_start_without_a_reason(row: Delivery) -> None:
     with pytest.raises(CommandError, match="Say why"):
         replayed(row, yes=True)
