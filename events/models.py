@@ -14,6 +14,7 @@ PROOFS = {
     "address": "the secret address",
     "hmac": "a signature",
     "command": "a command of ours",
+    "upload": "an upload of an owner",
     "resubmit": "a person, after a refusal",
     "test": "a signed-in person",
 }
