@@ -88,13 +88,17 @@ class Batch:
         return accounts | self.let_go()
 
     def counted(self) -> Counter[counts.What]:
-        """For the hourly roll-up: events seen for the first time, and what of them is not sent, by reason."""
+        """For the hourly roll-up: events seen for the first time, and what of them waits or is not sent, by reason."""
         merchant = self.merchant.pk
         found: Counter[counts.What] = Counter({(merchant, None, "", "received"): self.received})
         for row in (owed.row for owed in self.outbox.owed):
-            if row.state == Delivery.State.SKIPPED and row.created_at == self.now:
+            if row.created_at != self.now:
+                continue
+            if row.state == Delivery.State.SKIPPED:
                 found[merchant, row.connection_id, row.metric, "skipped"] += 1
                 found[merchant, None, row.reason, "skip_reason"] += 1
+            elif row.state == Delivery.State.WAITING and row.reason != "profile_pause":
+                found[merchant, row.connection_id, row.metric, "waiting"] += 1
         return +found
 
     # ── One event ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,13 @@ from webhooks_log.figures import Column, Span
 WIDTH, HEIGHT, LEFT, BOTTOM = 1100, 250, 64, 40
 LABELS = 6
 PARTS = ("delivered", "skipped", "failed")
+WORDS = {
+    "received": "received",
+    "delivered": "accepted",
+    "skipped": "skipped",
+    "failed": "failed",
+    "waiting": "had to wait",
+}
 FORMATS = {"hour": "%H:%M", "day": "%b %-d", "month": "%b %Y"}
 
 
@@ -60,7 +67,8 @@ def _bar(column: Column, x: float, step: float, top: int, span: Span, is_labelle
             parts.append(Part(outcome, x + step * 0.14, upper, step * 0.72, max(_y(below, top) - upper, 1)))
         below += count
     when = column.at.strftime(FORMATS[span.unit])
-    title = f"{when}: " + ", ".join(f"{column.counts[outcome]} {outcome}" for outcome in PARTS)
+    told = (f"{column.counts[outcome]} {words}" for outcome, words in WORDS.items() if column.counts[outcome])
+    title = f"{when}: {', '.join(told) or 'nothing'}"
     return Bar(parts, x + step / 2, when if is_labelled else "", title)
 
 

@@ -81,8 +81,17 @@ def column_starts(span: Span, now: datetime, zone: ZoneInfo) -> list[datetime]:
     return starts[::-1]
 
 
+def after(start: datetime, unit: str) -> datetime:
+    """Where the column that starts here ends."""
+    if unit == "hour":
+        return (start.astimezone(ZoneInfo("UTC")) + timedelta(hours=1)).astimezone(start.tzinfo)
+    if unit == "day":
+        return (start + timedelta(hours=36)).replace(hour=0)
+    return (start + timedelta(days=32)).replace(day=1)
+
+
 def by_connection_and_metric(merchants: Sequence[Merchant], since: datetime) -> list[dict]:
-    """[{connection, connection_id, metric, delivered, failed, skipped, phone_dropped}], the busiest first."""
+    """[{connection, connection_id, metric, delivered, waiting, failed, skipped, phone_dropped}], the busiest first."""
     rows: dict[tuple, dict] = {}
     counted = _counts(merchants, since).exclude(connection=None)
     for row in counted.values("connection", "connection__name", "metric", "outcome").annotate(total=Sum("count")):

@@ -11,6 +11,7 @@ from django.urls import reverse
 from connections.models import ApiKey, Connection, Merchant, Source
 from events.models import Event
 from webhooks_log.models import Delivery
+from webhooks_log.test_message import METRIC, PROOF
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,9 @@ class Step:
 
 
 def first_steps(merchant: Merchant) -> list[Step]:
-    """The steps of one merchant; empty once an event of theirs has been delivered."""
-    if Delivery.objects.filter(connection__merchant=merchant, state=Delivery.State.DELIVERED).exists():
+    """The steps of one merchant; empty once an event of Vrio's has been delivered. A test event proves half the way."""
+    accepted = Delivery.objects.filter(connection__merchant=merchant, state=Delivery.State.DELIVERED)
+    if accepted.exclude(metric=METRIC).exists():
         return []
     return [_source(merchant), _connection(merchant), _history(merchant), _event(merchant)]
 
@@ -67,18 +69,20 @@ def _history(merchant: Merchant) -> Step:
     return Step(
         "Import your history",
         "Lifetime value and subscription status are right from the first day if Viaduct knows the orders of before. "
-        "Ask whoever runs Viaduct to import Vrio's export; nothing of it is sent to Klaviyo.",
+        "Nothing of it is sent to Klaviyo.",
         Source.objects.filter(merchant=merchant).exclude(history_imported_at=None).exists(),
+        f"{reverse('admin:history_import')}?merchant={merchant.slug}",
+        "Import history",
         is_optional=True,
     )
 
 
 def _event(merchant: Merchant) -> Step:
-    has_event = Event.objects.filter(merchant=merchant).exists()
+    has_event = Event.objects.filter(merchant=merchant).exclude(authenticated_by=PROOF).exists()
     sentence = (
-        "Vrio's first event has arrived. As soon as Klaviyo accepts it, this list goes away."
+        "Vrio's first event has arrived. As soon as Klaviyo accepts one, this list goes away."
         if has_event
-        else "Place a test order in Vrio, or send a test event from the connection's page."
+        else "Place an order in Vrio. Before that, a test event from the connection's page tries the way to Klaviyo."
     )
     link = f"{reverse('admin:webhooks')}?merchant={merchant.slug}" if has_event else ""
     return Step("See the first event arrive", sentence, False, link, "Webhooks" if has_event else "")

@@ -41,7 +41,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "zone": zone,
         "stats": _stats(merchants, since, slug, now),
         "chart": draw(columns, span),
-        "columns": columns,
+        "table": _table(columns, span, slug),
         "has_counts": any(column.total for column in columns),
         "lines": _lines(merchants, since, slug),
         "troubled": Connection.objects.living()
@@ -61,7 +61,7 @@ def _stats(merchants: list, since: Any, slug: str, now: Any) -> list[dict[str, A
     late = (now - oldest.next_attempt_at).total_seconds() if oldest else 0
     silence = now - last.received_at if last else None
     return [
-        _tile("Received from Vrio", count.get("received", 0), slug) | {"link": _events(slug)},
+        _tile("Received from Vrio", count.get("received", 0), slug) | {"link": _events(slug, since=_at(since))},
         _tile("Accepted by Klaviyo", count.get("delivered", 0), slug, since, state="delivered"),
         _tile("Waiting now", _capped(waiting), slug, state="waiting", tone="warn" if waiting else ""),
         _tile("Failed", count.get("failed", 0), slug, since, state="failed", tone="bad" if count.get("failed") else ""),
@@ -84,15 +84,43 @@ def _stats(merchants: list, since: Any, slug: str, now: Any) -> list[dict[str, A
 
 def _tile(label: str, number: Any, slug: str, since: Any = None, *, tone: str = "", **selection: str) -> dict[str, Any]:
     if since is not None:
-        selection["since"] = since.strftime("%Y-%m-%dT%H:%M")
+        selection["since"] = _at(since)
     return {"label": label, "number": number, "link": _list(slug, **selection), "tone": tone}
 
 
 def _lines(merchants: list, since: Any, slug: str) -> list[dict[str, Any]]:
+    """The table by connection and metric; each number with the list it counts."""
     lines = figures.by_connection_and_metric(merchants, since)[:40]
     for line in lines:
-        line["link"] = _list(slug, connection=line["connection_id"], metric=line["metric"] or PROFILE_ONLY)
+        scope = {"connection": line["connection_id"], "metric": line["metric"] or PROFILE_ONLY, "since": _at(since)}
+        line["link"] = _list(slug, **scope)
+        line["cells"] = _cells(line, ("delivered", "waiting", "skipped", "failed", "phone_dropped"), slug, scope)
     return lines
+
+
+def _table(columns: list[figures.Column], span: figures.Span, slug: str) -> list[dict[str, Any]]:
+    """The chart as a table: each column of the chart is a line, each number leads to its list."""
+    lines = []
+    for column in columns:
+        end = figures.after(column.at, span.unit) - timedelta(minutes=1)  # the end of a span includes its minute
+        times = {"since": _at(column.at), "until": _at(end)}
+        received = column.counts["received"], _events(slug, **times)
+        lines.append({"at": column.at, "cells": [received, *_cells(column.counts, figures.SHOWN, slug, times)]})
+    return lines
+
+
+def _cells(counts: Any, outcomes: tuple[str, ...], slug: str, scope: dict[str, Any]) -> list[tuple[int, str]]:
+    """[(number, link)]. What had to wait is elsewhere by now, so that number leads to everything of its time."""
+    cells = []
+    for outcome in outcomes:
+        chosen = {"phone": "dropped"} if outcome == "phone_dropped" else {"state": outcome}
+        chosen = {} if outcome == "waiting" else chosen
+        cells.append((counts.get(outcome, 0), _list(slug, **scope, **chosen)))
+    return cells
+
+
+def _at(moment: Any) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M%z")
 
 
 def _list(slug: str, **selection: Any) -> str:
@@ -100,8 +128,9 @@ def _list(slug: str, **selection: Any) -> str:
     return f"{reverse('admin:webhooks')}?{urlencode(query)}"
 
 
-def _events(slug: str) -> str:
-    return f"{reverse('admin:events')}?{urlencode({'merchant': slug})}" if slug else reverse("admin:events")
+def _events(slug: str, **times: str) -> str:
+    query = {"merchant": slug, **times} if slug else times
+    return f"{reverse('admin:events')}?{urlencode(query)}"
 
 
 def _capped(number: int) -> str:

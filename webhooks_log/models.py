@@ -259,7 +259,8 @@ class HourlyCount(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+", db_index=False)
     metric = models.CharField(max_length=128, blank=True)
     hour = models.DateTimeField()
-    # received, delivered, failed, skipped, phone_dropped; skip_reason has the reason's code for a metric
+    # received, delivered, waiting (each time one was put off), failed, skipped, phone_dropped; skip_reason has the
+    # reason's code for a metric
     outcome = models.CharField(max_length=20)
     count = models.IntegerField(default=0)
 

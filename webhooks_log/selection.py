@@ -6,6 +6,7 @@ Between the Webhooks tab and the table; every look-up here has an index of its o
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,7 @@ SHOWN = (
 )  # fmt: skip
 NEAR = timedelta(hours=1)
 MOST_LOOKS = 60
+CREATED = Delivery.objects.values_list("pk", "created_at")
 SLACK = timedelta(minutes=10)  # rows of one moment may have been committed out of the order of their ids
 
 
@@ -197,21 +199,23 @@ def bound(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime | None
     return at + timedelta(minutes=1) if is_end else at
 
 
-def id_before(at: datetime) -> int:
-    """An id that no Delivery created at or after the moment lies below; what it lets in is at most NEAR too old."""
-    low, _ = _bracket(at, lambda low, high: at - low <= NEAR)
+def id_before(at: datetime, rows: QuerySet[Any] = CREATED) -> int:
+    """An id that no row of the moment or after it lies below; what it lets in is at most NEAR too old.
+
+    `rows` tells (id, moment), and the two grow together.
+    """
+    low, _ = _bracket(at, lambda low, high: at - low <= NEAR, rows)
     return low
 
 
-def id_after(at: datetime) -> int:
-    """An id above every Delivery created before the moment; what it lets in is at most NEAR too young."""
-    _, high = _bracket(at, lambda low, high: high - at <= NEAR)
+def id_after(at: datetime, rows: QuerySet[Any] = CREATED) -> int:
+    """An id above every row from before the moment; what it lets in is at most NEAR too young."""
+    _, high = _bracket(at, lambda low, high: high - at <= NEAR, rows)
     return high
 
 
-def _bracket(at: datetime, is_near: Callable[[datetime, datetime], bool]) -> tuple[int, int]:
+def _bracket(at: datetime, is_near: Callable[[datetime, datetime], bool], rows: QuerySet[Any]) -> tuple[int, int]:
     """Ids around a moment, closing in by guessing from the time and by halving in turn: a few look-ups by key."""
-    rows = Delivery.objects.values_list("pk", "created_at")
     first, last = rows.order_by("pk").first(), rows.order_by("-pk").first()
     if first is None or last is None:
         return 0, 0

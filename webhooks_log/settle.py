@@ -30,6 +30,7 @@ SETTLED_COLUMNS = (
     "settled_at", "updated_at", "claim_token",
 )  # fmt: skip
 FINAL = (Delivery.State.DELIVERED, Delivery.State.FAILED)
+COUNTED = (*FINAL, Delivery.State.WAITING)
 MINE = f"{Delivery._meta.db_table}.claim_token = %s AND {Delivery._meta.db_table}.state = 'sending'"
 
 
@@ -168,7 +169,7 @@ def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime)
 def _counted(block: Block) -> Counter[counts.What]:
     counted: Counter[counts.What] = Counter()
     for settled in block.settlements:
-        if settled.state in (Delivery.State.DELIVERED, Delivery.State.FAILED):
+        if settled.state in COUNTED:
             counted[(settled.row.merchant_id, settled.row.connection_id, settled.row.metric, settled.state)] += 1
     for call in block.calls:
         if call.without_phone:

@@ -1,5 +1,6 @@
 """The home page: figures from the roll-up, the way to their lists, and the first steps."""
 
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,10 +9,13 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from tests.events.vrio_records import shipped
+from tests.webhooks_log import inbox
 from tests.webhooks_log.shop import connection, delivery, event, merchant, person
 from webhooks_log import counts, figures
 from webhooks_log.chart import draw
 from webhooks_log.figures import SPANS, Column, column_starts
+from webhooks_log.models import HourlyCount
 
 pytestmark = pytest.mark.django_db
 NEW_YORK = ZoneInfo("America/New_York")
@@ -76,6 +80,38 @@ def test_who_has_just_begun_is_led_to_the_first_event(support):
 def test_the_steps_go_away_with_the_first_delivered_event(support, shop):
     delivery(connection(shop))
     assert "Let Vrio in" not in home(support)
+
+
+def test_a_test_event_alone_does_not_end_the_first_run(support, shop):
+    delivery(connection(shop), metric="Viaduct Test")
+    assert "Let Vrio in" in home(support)
+
+
+def test_the_steps_lead_to_the_import_of_history(support, shop):
+    assert f"{reverse('admin:history_import')}?merchant={shop.slug}" in home(support)
+
+
+def test_every_number_leads_to_its_list(support, shop):
+    """Each number is followed: the list behind it shows what was counted, and nothing of another metric or state."""
+    to, now = connection(shop), timezone.now()
+    delivery(to, created_at=now, unique_id="there")
+    delivery(to, created_at=now, metric="Refunded Order", state="failed", unique_id="elsewhere")
+    counts.add(Counter({(shop.pk, to.pk, "Placed Order", "delivered"): 41}), now)
+    counts.add(Counter({(shop.pk, to.pk, "Placed Order", "waiting"): 42, (shop.pk, None, "", "received"): 43}), now)
+    page = home(support)
+    for number, place in ((41, "webhooks"), (42, "webhooks"), (43, "events")):
+        links = re.findall(rf'href="([^"]*)"[^>]*>(?:<b>)?{number}<', page)
+        assert links, number
+        assert all(link.startswith(reverse(f"admin:{place}")) for link in links)
+    behind = re.search(r'href="([^"]*)">41<', page.partition("By connection and metric")[2])[1].replace("&amp;", "&")
+    assert "Refunded Order" not in support.get(behind).content.decode().partition("data-lines")[2]
+
+
+def test_what_has_to_wait_for_its_customer_is_counted():
+    waiting = inbox.shop()
+    inbox.tell(waiting, shipped())
+    hours = HourlyCount.objects.filter(merchant=waiting, metric="Fulfilled Order")
+    assert list(hours.values_list("outcome", "count")) == [("waiting", 1)]
 
 
 def test_a_connection_in_trouble_stands_on_top(support, shop):

@@ -9,7 +9,7 @@ from connections.models import Connection, KlaviyoAccount
 from tests.twin import Twin
 from tests.webhooks_log.lanes import Shop, pump
 from webhooks_log import refused_phones
-from webhooks_log.models import Attempt, Delivery, RefusedPhone
+from webhooks_log.models import Attempt, Delivery, HourlyCount, RefusedPhone
 from webhooks_log.packing import unpack_body, unpack_content
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,6 +110,7 @@ def test_a_fault_of_theirs_climbs_the_ladder(shop: Shop, twin: Twin, fault: dict
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason, delivery.tries) == ("waiting", "retrying", 1)
     assert delivery.next_attempt_at > timezone.now()
+    assert HourlyCount.objects.get(outcome="waiting").count == 1
 
 
 def test_stored_but_the_answer_was_lost_is_repeated_with_the_same_bytes(shop: Shop, twin: Twin) -> None:
