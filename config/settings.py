@@ -152,6 +152,11 @@ INGEST_MAX_BYTES = env.int("INGEST_MAX_BYTES", default=5_000_000)
 INGEST_MAX_EVENTS = env.int("INGEST_MAX_EVENTS", default=1000)
 INGEST_RATE_PER_MINUTE = env.int("INGEST_RATE_PER_MINUTE", default=0)  # per key; 0 = no limit
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BYTES
+FILE_UPLOAD_HANDLERS = [
+    "connections.uploads.BoundedUpload",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -223,6 +228,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+REQUIRE_TWO_FACTOR = env.bool("REQUIRE_TWO_FACTOR", default=False)  # of everybody, the platform's staff included
 LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)
 AXES_COOLOFF_TIME = 0.25  # hours
@@ -303,6 +309,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "SCRIPTS": [lambda request: static("viaduct/shell.js")],
     "STYLES": [lambda request: static("viaduct/webhooks.css")],
     "SIDEBAR": {"show_search": False, "navigation": "config.navigation.sidebar"},
     "ACCOUNT": {"navigation": "config.navigation.account_links"},

@@ -10,11 +10,12 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from connections import audit
 from connections.admin_base import TenantAdmin
 from connections.models import Merchant
+from connections.two_factor import take_away
 
 SHOWN = ("name", "time_zone", "currency", "country", "requires_two_factor", "body_days", "row_days")
 
@@ -25,6 +26,13 @@ class MerchantForm(forms.ModelForm):
         widget=UnfoldAdminSelectWidget(),
         help_text="Every moment is shown in this zone, and Vrio's times without a zone are read in it.",
     )
+
+    class Meta:
+        labels = {"requires_two_factor": "Two-factor sign-in required"}
+        help_texts = {
+            "requires_two_factor": "Whoever works here needs a code from their phone to sign in. Once on, only the "
+            "platform's staff can lift it.",
+        }
 
     def clean_currency(self) -> str:
         return self.cleaned_data["currency"].upper()
@@ -49,6 +57,11 @@ class MerchantAdmin(TenantAdmin):
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {} if obj else {"slug": ("name",)}
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
+        """What protects the shop's people is not lifted by whoever got hold of an owner's session."""
+        is_required = obj is not None and obj.requires_two_factor
+        return ("requires_two_factor",) if is_required and not request.user.is_superuser else ()
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
 
@@ -59,11 +72,22 @@ class MerchantAdmin(TenantAdmin):
         audit.record(request.user, "changed" if change else "created", obj, audit.differences(before, after))
 
 
+class AccountForm(UserChangeForm):
+    """An account, and the way back in for somebody who lost phone and recovery codes."""
+
+    remove_two_factor = forms.BooleanField(
+        required=False,
+        label="Remove two-factor sign-in",
+        help_text="For somebody who lost their phone and their recovery codes. Be sure who is asking.",
+        widget=UnfoldBooleanSwitchWidget(),
+    )
+
+
 @admin.register(get_user_model())
 class UserAdmin(DjangoUserAdmin, ModelAdmin):
     """Accounts, for the platform's staff only; owners give and take places on the page of people."""
 
-    form = UserChangeForm
+    form = AccountForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
@@ -71,7 +95,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "remove_two_factor")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     filter_horizontal = ()
@@ -81,6 +105,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_module_permission(request)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data.get("remove_two_factor") and take_away(obj):
+            audit.record(request.user, "two-factor sign-in removed", obj)
 
     has_add_permission = has_module_permission
     has_change_permission = has_view_permission

@@ -1,4 +1,4 @@
-"""The second factor of signing in: codes from an app, optional unless a merchant requires it.
+"""The second factor of signing in: codes from an app, optional unless it is required of a merchant's people or of all.
 
 Between the shell's door and every page behind it: who has a second factor, or needs one, sees nothing before it.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import django_otp
 import qrcode
 import qrcode.image.svg
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -51,9 +52,18 @@ def behind_second_factor(view: Callable[..., HttpResponse]) -> Callable[..., Htt
 
 
 def second_factor_of(user: AbstractBaseUser) -> tuple[bool, bool]:
-    """(has a confirmed one, works for a merchant that requires one)."""
+    """(has a confirmed one, must have one)."""
     has_one = TOTPDevice.objects.filter(user_id=user.pk, confirmed=True).exists()
-    return has_one, any(place.merchant.requires_two_factor for place in places_of(user))
+    is_asked = settings.REQUIRE_TWO_FACTOR or any(place.merchant.requires_two_factor for place in places_of(user))
+    return has_one, is_asked
+
+
+def take_away(user: AbstractBaseUser) -> bool:
+    """Remove a person's second factor and recovery codes; whether there was one."""
+    with transaction.atomic():
+        found, _ = TOTPDevice.objects.filter(user_id=user.pk).delete()
+        StaticDevice.objects.filter(user_id=user.pk).delete()
+    return bool(found)
 
 
 @never_cache
@@ -100,11 +110,10 @@ def two_factor_off(request: HttpRequest) -> HttpResponse:
     """Remove one's own second factor; only with it checked, and not where a merchant requires one."""
     _, needs_one = second_factor_of(request.user)
     if not request.user.is_verified() or needs_one:
-        messages.error(request, "A merchant you work for requires two-factor sign-in.")
+        messages.error(request, "Two-factor sign-in is required of you, so it stays on.")
     else:
         with transaction.atomic():
-            TOTPDevice.objects.filter(user=request.user).delete()
-            StaticDevice.objects.filter(user=request.user).delete()
+            take_away(request.user)
             audit.record(request.user, "two-factor sign-in off", request.user)
         messages.success(request, "Two-factor sign-in is off.")
     return HttpResponseRedirect(reverse("admin:two_factor"))

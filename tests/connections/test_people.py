@@ -12,8 +12,8 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from connections import people
-from connections.models import Invitation, Membership, Merchant
-from tests.webhooks_log.shop import merchant, person
+from connections.models import AuditEntry, Invitation, Membership, Merchant
+from tests.webhooks_log.shop import merchant, person, superuser
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -201,3 +201,53 @@ def test_after_checking_one_goes_nowhere_but_here(owner, olga):
     TOTPDevice.objects.update(last_t=-1)
     answer = owner.post(reverse("admin:two_factor_check"), {"code": code_of(device), "next": "https://evil.example/"})
     assert answer.url == reverse("admin:index")
+
+
+# ── Who may require it ───────────────────────────────────────────────────────────────────────────────────────────────
+
+SHOP = {"name": "Vita Shop", "time_zone": "America/New_York", "currency": "USD", "country": "US"}
+
+
+def save_shop(client, shop, **fields):
+    return client.post(reverse("admin:connections_merchant_change", args=(shop.pk,)), SHOP | fields)
+
+
+def requires(shop) -> bool:
+    shop.refresh_from_db()
+    return shop.requires_two_factor
+
+
+def test_an_owner_may_require_it_but_only_staff_lift_it(owner, olga, shop, client):
+    save_shop(owner, shop, requires_two_factor="on")
+    assert requires(shop)
+    set_up(owner, olga)
+    save_shop(owner, shop)
+    assert requires(shop)
+    client.force_login(superuser(), backend=BACKEND)
+    save_shop(client, shop)
+    assert not requires(shop)
+
+
+def test_what_staff_require_holds_for_everybody_who_works_there(shop, client):
+    client.force_login(superuser(), backend=BACKEND)
+    save_shop(client, shop, requires_two_factor="on")
+    for role in ("owner", "support"):
+        client.force_login(person(shop, role), backend=BACKEND)
+        assert client.get(reverse("admin:webhooks")).url.startswith(reverse("admin:two_factor"))
+
+
+def test_the_installation_can_require_it_of_all_staff_included(client, settings):
+    settings.REQUIRE_TWO_FACTOR = True
+    client.force_login(superuser(), backend=BACKEND)
+    assert client.get(reverse("admin:index")).url.startswith(reverse("admin:two_factor"))
+
+
+def test_staff_help_out_of_a_lost_phone(owner, olga, client):
+    set_up(owner, olga)
+    client.force_login(superuser(), backend=BACKEND)
+    path = reverse("admin:auth_user_change", args=(olga.pk,))
+    told = {"username": olga.username, "email": olga.email, "is_active": "on", "remove_two_factor": "on"}
+    told |= {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
+    assert client.post(path, told).status_code == 302
+    assert not TOTPDevice.objects.filter(user=olga).exists()
+    assert AuditEntry.objects.filter(action="two-factor sign-in removed", object_id=str(olga.pk)).exists()
