@@ -40,7 +40,10 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
 
 def account_links(request: HttpRequest) -> list[dict[str, Any]]:
     """The links of the person's own menu."""
-    return [{"title": "Two-factor sign-in", "link": reverse("admin:two_factor")}]
+    return [
+        {"title": "Two-factor sign-in", "link": reverse("admin:two_factor")},
+        {"title": "Change password", "link": reverse("admin:password_change")},
+    ]
 
 
 def _settings(request: HttpRequest) -> list[dict[str, Any]]:

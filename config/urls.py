@@ -1,11 +1,11 @@
 """Every address of Viaduct."""
 
 from django.contrib import admin
-from django.contrib.auth import views as auth
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from connections import password_pages
 from connections.people_pages import join
 from events.api import not_found, receive_by_key
 from events.methods import by_method
@@ -26,9 +26,9 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/", not_found),  # whatever else stands below, a line break included, which `<path:…>` does not match
     path("join/", join, name="join"),
-    path("password/", auth.PasswordResetView.as_view(), name="admin_password_reset"),
-    path("password/sent/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
-    path("password/<uidb64>/<token>/", auth.PasswordResetConfirmView.as_view(), name="password_reset_confirm"),
-    path("password/changed/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("password/", password_pages.Asked.as_view(), name="admin_password_reset"),
+    path("password/sent/", password_pages.Sent.as_view(), name="password_reset_done"),
+    path("password/<uidb64>/<token>/", password_pages.Chosen.as_view(), name="password_reset_confirm"),
+    path("password/changed/", password_pages.Saved.as_view(), name="password_reset_complete"),
     path("app/", admin.site.urls),
 ]

@@ -1,0 +1,170 @@
+"""For everybody: screen readers, phones, small and large screens, the dark, other time zones. Every page is looked at.
+
+The pages are found by following links, so that one added later is looked at too.
+"""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.core import mail
+from django.urls import reverse
+
+from connections import people
+from tests.browser.keys import press
+from tests.tenants import shop_with_everything
+from tests.webhooks_log.shop import connection, merchant, person, refused_phone, superuser
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+WITHOUT_A_LINK = ("password_change", "mapping_preview")
+
+
+@pytest.fixture
+def shop():
+    """A shop in which every page has something to show."""
+    full = shop_with_everything("Harbor Vitamins", "sarah@klaviyo-demo.com")
+    refused_phone(full.connections.get(), full.customers.first())
+    connection(full, "Klaviyo EU", state="key_refused", state_detail="Klaviyo does not accept this private API key.")
+    return full
+
+
+@pytest.fixture
+def owner(shop):
+    return shop.memberships.get().user
+
+
+def pages_of(client, user) -> list[str]:
+    """One page of each kind that this person can reach by links."""
+    client.force_login(user, backend=BACKEND)
+    waiting, found = [reverse("admin:index"), *(reverse(f"admin:{name}") for name in WITHOUT_A_LINK)], {}
+    while waiting:
+        path = waiting.pop(0)
+        kind = re.sub(r"\d+|=[^&]*", "#", path)
+        if kind in found or "logout" in path or path.count("&") > 1:
+            continue
+        answer = client.get(path)
+        is_page = answer.status_code == 200 and answer["Content-Type"].startswith("text/html") and not answer.streaming
+        found[kind] = path if is_page else ""
+        if is_page:
+            waiting += [
+                link.replace("&amp;", "&") for link in re.findall(r'href="(/app/[^"#]*)"', answer.content.decode())
+            ]
+    return [path for path in found.values() if path]
+
+
+def test_the_walk_finds_the_pages(client, owner):
+    found = " ".join(pages_of(client, owner))
+    for name in ("connection_catalogue", "people", "history", "receive", "history_import", "product_import", "alerts"):
+        assert reverse(f"admin:{name}") in found, name
+    for part in ("/settings/", "/past-events/", "/why/", "/webhooks/", "/privacy/", "/two-factor/"):
+        assert part in found, part
+
+
+@pytest.mark.parametrize(("size", "first", "then"), [(WIDE, "light", "dark"), (NARROW, "dark", "light")])
+def test_axe_finds_nothing_serious(page, client, owner, log_in, size, first, then):
+    """Every rule at both sizes; the rules about colours once more in the other light."""
+    log_in(owner)
+    page.set_viewport_size(size)
+    found = {}
+    for path in pages_of(client, owner):
+        page.emulate_media(color_scheme=first, reduced_motion="reduce")
+        found[path] = serious(page, path)
+        page.emulate_media(color_scheme=then)
+        found[path] += serious(page, path, {"runOnly": ["color-contrast", "link-in-text-block"]})
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def test_axe_finds_nothing_serious_where_one_is_not_signed_in(page, owner, shop):
+    _, token = people.invite(shop, "new@klaviyo-demo.com", "support", owner)
+    paths = ("/app/login/", "/password/", "/password/sent/", f"/join/?t={token}")
+    found = {path: serious(page, path) for path in paths}
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def test_a_forgotten_password_is_asked_for_with_a_button_one_can_see(page, owner):
+    page.goto("/app/login/")
+    page.get_by_text("Forgotten your password").click()
+    page.get_by_label("Email").fill(owner.email)
+    button = page.get_by_role("button", name="Send the link")
+    assert button.evaluate("one => getComputedStyle(one).backgroundColor") not in (
+        "rgba(0, 0, 0, 0)",
+        "rgb(255, 255, 255)",
+    )
+    button.click()
+    page.get_by_text("a mail is on its way").wait_for()
+    assert owner.email in mail.outbox[0].to
+
+
+def test_axe_finds_nothing_serious_on_the_pages_of_staff(page, shop, client, log_in):
+    staff = superuser()
+    log_in(staff)
+    mine = set(pages_of(client, shop.memberships.get().user))
+    found = {path: serious(page, path) for path in pages_of(client, staff) if path not in mine}
+    assert found
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def serious(page, path: str, options: dict | None = None) -> list[str]:
+    """What axe calls serious or critical on the whole page, the shell's frame included; what folds open is open."""
+    page.goto(path)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.locator("html:not([x-cloak])").wait_for()
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in Axe().run(page, options=options).response["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def test_no_page_is_wider_than_its_window(page, client, owner, log_in):
+    log_in(owner)
+    wide = []
+    for path in pages_of(client, owner):
+        page.goto(path)
+        for width in (390, 1280, 1600):
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                wide.append((path, width))
+    assert wide == []
+
+
+@pytest.mark.parametrize(("width", "is_open"), [(1279, False), (1280, True), (1600, True)])
+def test_the_menu_stands_open_where_there_is_room(page, owner, log_in, width, is_open):
+    log_in(owner)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/app/")
+    menu = page.locator("#nav-sidebar").get_by_role("link", name="Webhooks")
+    menu.wait_for(state="visible" if is_open else "hidden")
+    page.get_by_role("button", name="Show or hide the menu").locator("visible=true").first.click()
+    menu.wait_for(state="hidden" if is_open else "visible")
+    page.reload()
+    menu.wait_for(state="hidden")
+
+
+def test_the_menu_and_the_account_need_no_mouse(page, owner, log_in):
+    log_in(owner)
+    page.set_viewport_size(NARROW)
+    page.goto("/app/")
+    press(page, "Show or hide the menu")
+    press(page, "Connections")
+    page.wait_for_url("**/app/connections/")
+    page.set_viewport_size(WIDE)
+    press(page, owner.get_username())
+    press(page, "Dark")
+    page.locator("html.dark").wait_for()
+    press(page, "Log out")
+    page.wait_for_url("**/login/**")
+
+
+def test_every_moment_is_shown_in_the_merchants_zone(page, log_in):
+    shop = merchant("Harbor Vitamins")
+    owner = person(shop, "owner")
+    row = connection(shop, checked_at="2026-03-02T17:00:00Z")
+    shop.time_zone = "Australia/Sydney"
+    shop.save()
+    log_in(owner)
+    page.goto(f"/app/connections/{row.pk}/")
+    assert page.get_by_text("Mar 3, 2026, 04:00").is_visible()
