@@ -147,7 +147,7 @@ def shown_values(connection: Connection) -> dict[str, Any]:
         "private key": f"…{connection.key_hint}" if connection.key_hint else "",
         "public key": connection.public_key,
         "push events": connection.push_events,
-        "campaigns": sorted(connection.campaigns.values_list("vrio_id", flat=True)),
+        "campaigns": sorted(connection.campaigns.values_list("vrio_id", flat=True)) or "all",
         "send test orders": connection.send_test_orders,
         "active": connection.is_active,
     }

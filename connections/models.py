@@ -3,6 +3,8 @@
 At the corridor's two ends: a Source is who posts to us, a Connection whom we post to.
 """
 
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import MinLengthValidator, MinValueValidator
 from django.db import models
@@ -290,3 +292,15 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor_name} {self.action} {self.object_name}"
+
+    def changes_in_words(self) -> list[tuple[str, str, str]]:
+        """[(field, before, after)] as people read them."""
+        return [(name.replace("_", " "), *map(_in_words, values)) for name, values in self.changes.items()]
+
+
+def _in_words(value: Any) -> str:
+    if value is None or value in ("", []):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -22,7 +22,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from connections import people
+from connections import merchant_field, people
 from connections.models import Invitation, Membership, Merchant
 from connections.page import page
 from connections.tenancy import chosen_merchants, may_anywhere, merchants_of, merchants_where
@@ -39,11 +39,7 @@ class InviteForm(forms.Form):
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        allowed = merchants_where(user, "configure")
-        self.fields["merchant"].queryset = allowed
-        if allowed.count() == 1:
-            self.fields["merchant"].widget = forms.HiddenInput()
-            self.fields["merchant"].initial = allowed.get()
+        merchant_field.offer(self.fields["merchant"], merchants_where(user, "configure"))
 
 
 class PlaceForm(forms.Form):

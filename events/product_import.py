@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from connections import audit
+from connections import audit, merchant_field
 from connections.models import Merchant
 from connections.page import page
 from connections.tenancy import may_anywhere, merchants_where
@@ -36,7 +36,7 @@ class ImportForm(forms.Form):
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["merchant"].queryset = merchants_where(user, "configure")
+        merchant_field.offer(self.fields["merchant"], merchants_where(user, "configure"))
 
     def clean_file(self) -> list[dict[str, str]]:
         upload = self.cleaned_data["file"]

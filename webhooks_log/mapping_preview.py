@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from connections import merchant_field
 from connections.models import Connection, Merchant
 from connections.tenancy import chosen_merchants, may, merchants_where, own
 from events.models import Event
@@ -24,6 +25,7 @@ from webhooks_log.packing import unpack
 from webhooks_log.page import page
 from webhooks_log.preview import Preview, Prospect, preview
 from webhooks_log.reasons import sentence
+from webhooks_log.test_message import TYPE
 
 MOST_BYTES = 200_000
 RECENT = 30
@@ -42,7 +44,7 @@ class PreviewForm(forms.Form):
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Personal data of the mirror may show up in what would be sent.
-        self.fields["merchant"].queryset = merchants_where(user, "personal_data")
+        merchant_field.offer(self.fields["merchant"], merchants_where(user, "personal_data"))
 
     def clean_merchant(self) -> Merchant:
         merchant = self.cleaned_data["merchant"]
@@ -61,6 +63,7 @@ class Shown:
     text: str
     difference: list[tuple[str, str]]
     last: Delivery | None
+    hold: str  # what keeps everything of this connection waiting at present
 
 
 @sensitive_post_parameters("body")
@@ -88,10 +91,11 @@ def mapping_preview(request: HttpRequest) -> HttpResponse:
 
 
 def show(prospect: Prospect, merchant: Merchant) -> Shown:
-    """The prospect beside what was sent under the same id before."""
+    """The prospect beside what was sent under the same id before, and what stands in its connection's way."""
+    to = Connection.objects.living().filter(merchant=merchant, name=prospect.connection).first()
     last = (
         Delivery.objects.filter(
-            connection__in=Connection.objects.living().filter(merchant=merchant, name=prospect.connection),
+            connection=to,
             metric=prospect.metric,
             unique_id=prospect.unique_id,
         )
@@ -107,6 +111,7 @@ def show(prospect: Prospect, merchant: Merchant) -> Shown:
         text,
         difference(sent_before(last), text) if last is not None else [],
         last,
+        to.state_detail if to is not None and (to.held_at or to.held_families) else "",
     )
 
 
@@ -133,6 +138,7 @@ def difference(before: str, after: str) -> list[tuple[str, str]]:
 def _recent(request: HttpRequest, merchants: Any) -> list[Event]:
     """The newest events of the merchants whose customers' data this person may see."""
     rows = Event.objects.filter(merchant__in=merchants & merchants_where(request.user, "personal_data"))
+    rows = rows.exclude(webhook_type=TYPE)  # our own test events are no events of Vrio's
     return list(rows.select_related("merchant").defer("body").order_by("-pk")[:RECENT])
 
 

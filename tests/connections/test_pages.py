@@ -1,10 +1,15 @@
 """Connecting Klaviyo through the pages, as owner, as support and as somebody else's owner."""
 
+from html import unescape
+from zoneinfo import ZoneInfo
+
 import pytest
+from cryptography.fernet import Fernet
 from django.urls import reverse
+from django.utils import timezone
 
 from connections import audit, secrets
-from connections.klaviyo.sandbox.accounts import FULL_KEY, REVOKED_KEY
+from connections.klaviyo.sandbox.accounts import FULL_KEY, NO_EVENTS_KEY, REVOKED_KEY
 from connections.models import Campaign, Connection
 from tests.webhooks_log.shop import connection, merchant, person
 
@@ -159,3 +164,119 @@ def test_an_owner_of_two_merchants_is_asked_for_which(client, shop):
     path = f"{reverse('admin:connection_add')}?merchant={other.slug}"
     client.post(path, form())
     assert Connection.objects.get().merchant == other
+
+
+# ── Every state in words, with its fix ───────────────────────────────────────────────────────────────────────────────
+
+
+def refused(one, twin, settings):
+    replace_key(one, REVOKED_KEY)
+
+
+def lacks_a_scope(one, twin, settings):
+    replace_key(one, NO_EVENTS_KEY)
+
+
+def is_away(one, twin, settings):
+    settings.KLAVIYO_BASE_URL = "http://127.0.0.1:9"
+
+
+def is_blocked(one, twin, settings):
+    twin.fault(status=403, html=True)
+
+
+def is_of_another_account(one, twin, settings):
+    replace_key(one, twin.key("Other1"))
+
+
+def lost_its_encryption(one, twin, settings):
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+
+def replace_key(one, key):
+    Connection.objects.filter(pk=one.pk).update(sealed_key=secrets.seal(key))
+
+
+@pytest.mark.parametrize(
+    ("happens", "state", "fix"),
+    [
+        (refused, "Key refused", "Copy the key again, or make a new one."),
+        (lacks_a_scope, "Scope missing: events:read, events:write", "create a private key with full access"),
+        (is_away, "Klaviyo cannot be reached", "asked again in five minutes"),
+        (is_blocked, "Blocked at Klaviyo's edge", "ask Klaviyo to let it pass"),
+        (is_of_another_account, "Another account than before", "confirm below that the connection moves"),
+        (lost_its_encryption, "Key cannot be read", "Enter the private API key again."),
+    ],
+)
+def test_what_is_wrong_stays_on_the_page_with_its_time_and_its_fix(owner, shop, twin, settings, happens, state, fix):
+    add(owner)
+    one = Connection.objects.get(merchant=shop)
+    happens(one, twin, settings)
+    owner.post(reverse("admin:connection_check", args=(one.pk,)))
+    one.refresh_from_db()
+    page = unescape(owner.get(reverse("admin:connection", args=(one.pk,))).content.decode())
+    assert state in page
+    assert fix in page.partition("What to do:")[2]
+    assert f"{timezone.localtime(one.checked_at, ZoneInfo(shop.time_zone)):%H:%M}" in page
+    assert state.partition(":")[0] in unescape(owner.get(reverse("admin:index")).content.decode())
+
+
+def test_with_the_encryption_key_lost_every_page_still_answers_and_a_key_can_be_entered(owner, shop, settings, twin):
+    add(owner)
+    one = Connection.objects.get(merchant=shop)
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    asked = len(twin.requests())
+    for name in ("connection", "connection_settings", "connection_history", "past_events"):
+        assert owner.get(reverse(f"admin:{name}", args=(one.pk,))).status_code == 200
+    owner.post(reverse("admin:connection_check", args=(one.pk,)))
+    assert len(twin.requests()) == asked
+    owner.post(reverse("admin:connection_settings", args=(one.pk,)), form(activate="1"))
+    one.refresh_from_db()
+    assert (one.state, one.held_at) == ("connected", None)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "words"),
+    [
+        ("AbC123", "This is the public key (site ID)."),
+        (f'"{FULL_KEY}"', "The key is in quotes."),
+        (f"{FULL_KEY[:10]} {FULL_KEY[10:]}", "There is a space or line break inside the key."),
+        (f"Klaviyo-API-Key {FULL_KEY}", "“Klaviyo-API-Key” was copied along."),
+        (f"Authorization: Klaviyo-API-Key {FULL_KEY}", "“Klaviyo-API-Key” was copied along."),
+        ("sk_live_0123456789abcdef", "A private key starts with pk_"),
+        ("", "Enter the private API key"),
+    ],
+)
+def test_each_wrong_key_has_its_sentence_before_any_call(owner, shop, twin, pasted, words):
+    page = unescape(add(owner, private_key=pasted).content.decode())
+    assert words in page
+    assert twin.requests() == []
+    assert not Connection.objects.filter(merchant=shop).exists()
+
+
+def test_spaces_around_the_key_are_taken_off(owner, shop):
+    add(owner, private_key=f"  {FULL_KEY} ")
+    assert secrets.unseal(Connection.objects.get(merchant=shop).sealed_key) == FULL_KEY
+
+
+def test_the_history_is_written_in_words(owner, shop):
+    add(owner)
+    page = unescape(owner.get(reverse("admin:history")).content.decode())
+    assert 'campaigns: <span class="vc-soft">–</span> → all' in page
+    assert 'send test orders: <span class="vc-soft">–</span> → no' in page
+
+
+def test_the_forms_words_stand_beside_the_fields(owner):
+    page = owner.get(reverse("admin:connection_add")).content.decode()
+    for step in ("Log into Klaviyo", "Open the Account page", "Select “API Keys”", "Create a Private API Key"):
+        assert step in page
+    assert "None chosen means all campaigns" in page
+    for mail in (
+        "three reminders of an abandoned cart",
+        "receipts",
+        "shipping",
+        "refunds",
+        "subscription",
+        "declined payments",
+    ):
+        assert mail in page

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from events.models import Customer, Event
-from tests.webhooks_log.shop import connection, delivery, event, merchant, person, source
+from tests.webhooks_log.shop import NOON, connection, delivery, event, merchant, person, source
 from webhooks_log.mapping_preview import difference
 from webhooks_log.models import Delivery
 
@@ -43,6 +43,21 @@ def test_every_message_to_every_connection_is_shown(support, shop):
 def test_a_gate_that_says_no_is_named(support, shop):
     connection(shop, push_events=False)
     assert "Push Events was off" in preview(support, shop)
+
+
+@pytest.mark.parametrize(
+    ("state", "held"), [("key_refused", {"held_at": NOON}), ("scope_missing", {"held_families": ["events"]})]
+)
+def test_what_would_wait_for_another_key_is_not_said_to_be_sent(support, shop, state, held):
+    connection(shop, state=state, state_detail="Klaviyo does not accept this key.", **held)
+    page = preview(support, shop)
+    assert "Would be sent" not in page
+    assert "It would wait until this is mended: Klaviyo does not accept this key." in page
+
+
+def test_our_own_test_events_are_not_offered_for_picking(support, shop):
+    event(shop, webhook_type="viaduct_test", webhook_event="viaduct_test", event_id="viaduct-test-1")
+    assert "viaduct-test-1" not in support.get(reverse("admin:mapping_preview")).content.decode()
 
 
 def test_nothing_is_stored(support, shop):
