@@ -4,6 +4,7 @@ from playwright.sync_api import Page
 
 CALLED = """() => {
     const one = document.activeElement, label = one.labels && one.labels[0];
+    if (one === document.body) return "";
     return (label ? label.innerText : one.ariaLabel || one.innerText || "").replace(/\\s+/g, " ");
 }"""
 
