@@ -11,7 +11,7 @@ from django.urls import reverse
 from connections.models import ApiKey, Connection, Merchant, Source
 from events.models import Event
 from webhooks_log.models import Delivery
-from webhooks_log.test_message import METRIC, PROOF
+from webhooks_log.trial_message import METRIC, PROOF
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from webhooks_log.packing import unpack
 from webhooks_log.page import page
 from webhooks_log.preview import Preview, Prospect, preview
 from webhooks_log.reasons import sentence
-from webhooks_log.test_message import TYPE
+from webhooks_log.trial_message import TYPE
 
 MOST_BYTES = 200_000
 RECENT = 30
