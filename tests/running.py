@@ -58,16 +58,18 @@ def module(environ: dict[str, str], name: str) -> str:
 def web(
     environ: dict[str, str], application: str = APPLICATION, *, log: Path | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Granian as `make run` starts it: the port and the process id."""
+    """Granian as the Procfile starts it: the port and the process id."""
     port = free_port()
-    server = [
-        "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2",
-        "--blocking-threads", "4", "--workers-kill-timeout", "5", "--no-access-log", "--log-level", "error",
-        application,
-    ]  # fmt: skip
-    with process(environ, *server, log=log) as pid:
+    with process(environ, "-m", *web_command(port, application), log=log) as pid:
         _wait(f"http://127.0.0.1:{port}/api/v1/nothing")
         yield port, pid
+
+
+def web_command(port: int, application: str = APPLICATION) -> list[str]:
+    """The Procfile's words, on that port and quiet."""
+    told = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())["web"]
+    words = told.replace("$PORT", str(port)).replace("--log-level warning", "--log-level error").split()
+    return [*words[:-1], application]
 
 
 @contextmanager
