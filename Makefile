@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-log-size bench-purge gameday lint audit format screenshots lock run-env dev-env clean
+.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-log-size bench-purge gameday image-steps lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 # One more than two cores: half of a run is waiting for other processes.
@@ -53,6 +53,9 @@ bench-dispatch: dev-env ## how fast events become Deliveries, against a bare ins
 
 gameday: dev-env ## ten minutes of trouble on real processes, and a page that says what became of it (GAMEDAY_SECONDS)
 	@$(PYTHON) -m tests.bench.gameday
+
+image-steps: dev-env ## the image's steps without an engine: as an unprivileged user, then web and worker on read-only files
+	@$(PYTHON) -m tests.bench.image
 
 lint: dev-env ## format, style, types, migrations, secrets, known weaknesses of dependencies
 	.venv/bin/ruff format --check .

@@ -65,6 +65,10 @@ class Twin:
         """Queue one, such as fault(status=500, count=2, path="/api/events"); see sandbox/faults.py for all of them."""
         self._post("faults", order)
 
+    def clear_faults(self) -> None:
+        """Those that are still queued, and those without an end."""
+        self._session.delete(f"{self.url}/_sandbox/faults", timeout=60).raise_for_status()
+
     def settings(self, **changes: Any) -> dict[str, Any]:
         """Turn switches, such as settings(phone_mode="partial"); returns all of them. See sandbox/switches.py."""
         return self._post("settings", changes)

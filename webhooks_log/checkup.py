@@ -24,7 +24,7 @@ from connections.klaviyo.client import Client
 from connections.models import Connection
 from events.models import Event
 from webhooks_log import heartbeat
-from webhooks_log.models import Delivery, Erasure, IsDueState
+from webhooks_log.models import Delivery, Erasure, Heartbeat, IsDueState
 from webhooks_log.moments import span
 
 LATE = timedelta(minutes=5)
@@ -42,11 +42,11 @@ class Result:
 
 def check_all(*, now: datetime) -> list[Result]:
     """Every check; where the database is away, what needs it is left out."""
-    results = [settings_are_set(), disk_has_room(), klaviyo_can_be_reached(), mail_can_be_sent()]
+    results = [settings_are_set(), disk_has_room(), mail_can_be_sent()]
     away = database_answers()
     if not away.is_good:
-        return [*results, away]
-    return [*results, away, *(check(now) for check in OF_THE_TABLES)]
+        return [*results, klaviyo_can_be_reached(), away]
+    return [*results, klaviyo_can_be_reached(worker_calls(now)), away, *(check(now) for check in OF_THE_TABLES)]
 
 
 # ── Without the database ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -67,9 +67,9 @@ def disk_has_room() -> Result:
     return Result("disk", share < 0.9, f"{usage.free / 1e9:.1f} GB free, {share:.0%} used", advice)
 
 
-def klaviyo_can_be_reached() -> Result:
-    """One request without a key: any answer shows that the way is open."""
-    client, began = Client(), time.monotonic()
+def klaviyo_can_be_reached(address: str = "") -> Result:
+    """One request without a key: any answer shows that the way is open. By default at this process's own address."""
+    client, began = Client(address), time.monotonic()
     try:
         exchange = client.call_within(10.0, "GET", "/api/events", "Klaviyo-API-Key none")
     finally:
@@ -100,6 +100,12 @@ def database_answers() -> Result:
     if pending:
         return Result("database", False, f"{len(pending)} migrations are pending", "Run manage.py migrate.")
     return Result("database", True, f"{connection.vendor}, all migrations applied")
+
+
+def worker_calls(now: datetime) -> str:
+    """Where a living worker finds Klaviyo: it may have been started with another environment than this command."""
+    alive = Heartbeat.objects.filter(name__startswith="worker:", at__gte=now - LATE).order_by("-at")
+    return next((beat.detail["klaviyo"] for beat in alive if "klaviyo" in beat.detail), "")
 
 
 # ── From the tables ──────────────────────────────────────────────────────────────────────────────────────────────────

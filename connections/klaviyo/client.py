@@ -31,9 +31,14 @@ MEDIA_TYPE = "application/vnd.api+json"
 USER_AGENT = "viaduct/1"
 
 
+def klaviyo_address() -> str:
+    """Where this process finds Klaviyo, without a slash at the end."""
+    return str(settings.KLAVIYO_BASE_URL)
+
+
 def is_sandboxed() -> bool:
     """Whether Klaviyo is the twin on this machine, which calls to loopback are allowed for."""
-    return urlsplit(settings.KLAVIYO_BASE_URL).hostname in LOOPBACK_HOSTS
+    return urlsplit(klaviyo_address()).hostname in LOOPBACK_HOSTS
 
 
 class GuardedAdapter(HTTPAdapter):
@@ -51,7 +56,7 @@ class Client:
     """
 
     def __init__(self, base_url: str = "", revision: str = "") -> None:
-        self.base_url = base_url or settings.KLAVIYO_BASE_URL
+        self.base_url = base_url or klaviyo_address()
         self.revision = revision or settings.KLAVIYO_REVISION
         self.timeout = (settings.KLAVIYO_CONNECT_SECONDS, settings.KLAVIYO_TOTAL_SECONDS)
         self.started = 0.0  # monotonic seconds of the call on the wire; 0 when there is none

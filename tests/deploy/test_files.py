@@ -2,13 +2,14 @@
 
 import json
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.conftest import need
 from tests.test_readme import settings_read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,22 @@ def test_the_image_runs_as_nobody_in_particular_and_holds_no_secret() -> None:
     assert re.search(r"^USER \d+$", last, re.MULTILINE)
     assert not re.search(r"^ENV .*(SECRET|KEY|PASSWORD)", DOCKERFILE, re.MULTILINE)
     assert ".env\n" in (ROOT / ".dockerignore").read_text()
+
+
+def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One of the development environment's programs."""
+    command = [str(Path(sys.executable).parent / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    told = tool("hadolint", str(DEPLOY / "Dockerfile"))
+    assert (told.returncode, told.stdout) == (0, ""), told.stdout
+
+
+def test_compose_is_what_its_schema_asks_for() -> None:
+    told = tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
+    assert told.returncode == 0, told.stdout
 
 
 def test_web_and_worker_are_the_commands_of_the_procfile() -> None:
@@ -55,10 +72,10 @@ def test_compose_waits_for_the_database_and_its_tables() -> None:
         assert (services[name]["read_only"], services[name]["env_file"]) == (True, "production.env")
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="LEFT OUT: systemd-analyze is not installed")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_reads_the_unit(unit: Path, tmp_path: Path) -> None:
     """With a program that this machine has in the place of the one that is installed."""
+    need("systemd-analyze")
     here = re.sub(r"/opt/viaduct/\.venv/bin/\w+", "/bin/true", unit.read_text()).replace("/opt/viaduct", "/tmp")
     (tmp_path / unit.name).write_text(here.replace("EnvironmentFile=/etc", "EnvironmentFile=-/etc"))
     command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)]

@@ -62,3 +62,16 @@ def test_a_lost_field_key_is_named(healthy, settings):
 def test_debug_in_earnest_is_wrong(healthy, settings: Any):
     settings.DEBUG = True
     assert set(wrong()) == {"settings"}
+
+
+def test_klaviyo_is_asked_where_the_running_worker_finds_it(healthy, twin, settings: Any):
+    settings.KLAVIYO_BASE_URL = "http://127.0.0.1:9"  # the shell's; the worker was started with another port
+    assert set(wrong()) == {"Klaviyo"}
+    heartbeat.beat("worker:here", klaviyo=twin.url)
+    assert wrong() == {}
+
+
+def test_a_worker_that_is_gone_is_not_asked(healthy, twin):
+    heartbeat.beat("worker:gone", klaviyo="http://127.0.0.1:9")
+    Heartbeat.objects.filter(name="worker:gone").update(at=heartbeat.timezone.now() - timedelta(days=1))
+    assert wrong() == {}

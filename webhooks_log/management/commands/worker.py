@@ -17,6 +17,7 @@ from django.db import connections
 from django.utils import timezone
 from redis import RedisError
 
+from connections.klaviyo.client import klaviyo_address
 from webhooks_log import heartbeat
 from webhooks_log.clock import Clock, is_wedged
 from webhooks_log.cluster import Cluster, end_orphans
@@ -68,7 +69,9 @@ class Command(BaseCommand):
         """Every few seconds: that this host's worker is there, and how much memory it holds."""
         if time.monotonic() - self.reported_at > REPORT_SECONDS and self.cluster.process:
             self.reported_at = time.monotonic()
-            heartbeat.beat(f"worker:{self.host}", memory=memory_bytes(self.cluster.process.pid))
+            heartbeat.beat(
+                f"worker:{self.host}", memory=memory_bytes(self.cluster.process.pid), klaviyo=klaviyo_address()
+            )
 
     def _start(self) -> None:
         end_orphans(self.host)
