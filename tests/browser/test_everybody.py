@@ -161,7 +161,7 @@ def test_the_menu_and_the_account_need_no_mouse(page, owner, log_in):
     press(page, "Dark")
     page.locator("html.dark").wait_for()
     press(page, "Log out")
-    page.wait_for_url("**/login/**")
+    page.wait_for_url("**/logout/")
 
 
 def test_every_moment_is_shown_in_the_merchants_zone(page, log_in):
