@@ -205,29 +205,31 @@ def killed_while_it_writes_down_its_job(place: Place, twin: Twin) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "sent"),
+    ("step", "was_stored"),
     [
-        (killed_before_its_job_is_sent, 1),
-        (killed_after_klaviyo_stored_its_job, 2),
-        (killed_while_it_writes_down_its_job, 2),
+        (killed_before_its_job_is_sent, False),
+        (killed_after_klaviyo_stored_its_job, True),
+        (killed_while_it_writes_down_its_job, True),
     ],
 )
-def test_a_worker_may_die_with_a_bulk_job_at_every_step(place: Place, twin: Twin, step, sent: int) -> None:
+def test_a_worker_may_die_with_a_bulk_job_at_every_step(place: Place, twin: Twin, step, was_stored: bool) -> None:
+    """What it held goes again in a job, or singly while the dead worker's calls are counted against the next job's."""
     expected = owe(twin, 60)
     step(place, twin)
     assert owed() == 60, "it came too late"
+    assert len(jobs(twin)) == was_stored
     wait_until(lease_is_over)
     PumpHost(place, twin, **BULK).start().finish()
     assert_in_order(twin, expected)
+    assert {len(seen) for seen in told_in_jobs(twin).values()} <= {1}, "an event was repeated with other bytes"
     told = {sha256(body).hexdigest(): body for body in jobs(twin)}
-    assert len(jobs(twin)) == sent
-    assert {len(seen) for seen in told_in_jobs(twin).values()} == {1}, "an event was repeated with other bytes"
     for row in Delivery.objects.all():
         first, second = row.attempts.order_by("id")
-        assert (first.kind, second.kind, second.status) == ("interrupted", "bulk", 202)
-        part = unpack_body(second.body)
-        assert told[second.job][second.job_offset :].startswith(part)
-        assert f'"{row.unique_id}"'.encode() in part
+        assert (first.kind, second.status) == ("interrupted", 202)
+        if second.kind == "bulk":
+            part = unpack_body(second.body)
+            assert told[second.job][second.job_offset :].startswith(part)
+            assert f'"{row.unique_id}"'.encode() in part
 
 
 def told_in_jobs(twin: Twin) -> dict[str, set[str]]:
