@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.events.door import an_event
+from tests.events.plain_event import an_event
 from tests.running import environment, manage, module, process, web
 from tests.servers import Postgres
 

@@ -9,21 +9,12 @@ from django.db import close_old_connections
 
 from config.wsgi import application
 from connections.models import Merchant, Source
+from tests.events.plain_event import an_event  # noqa: F401 - the door's tests have it from here
 
 
 def a_source(slug: str = "acme", dialect: str = "v1") -> Source:
     merchant, _ = Merchant.objects.get_or_create(slug=slug, defaults={"name": slug.title()})
     return Source.objects.create(merchant=merchant, name=f"Vrio {dialect}", dialect=dialect)
-
-
-def an_event(event_id: Any = 5325, **more: Any) -> dict[str, Any]:
-    return {
-        "webhook_type": "transaction",
-        "webhook_event": "transaction_completed",
-        "webhook_event_id": event_id,
-        "webhook_event_date": "2025-09-30 18:46:19",
-        "webhook_data": {"transaction": {"id": "980091", "transaction_type_id": "Capture"}},
-    } | more
 
 
 class Answer:
