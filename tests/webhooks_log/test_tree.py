@@ -1,11 +1,10 @@
 """The folding tree: exact, bounded, and never markup of somebody else's."""
 
 import json
-import time
 
 import pytest
 
-from webhooks_log.tree import MAX_NODES, NotATree, parse, tree
+from webhooks_log.tree import MAX_BYTES, MAX_DEPTH, MAX_NODES, NotATree, parse, tree
 
 
 def test_numbers_and_duplicate_keys_stay_as_they_were_written():
@@ -22,21 +21,21 @@ def test_markup_and_template_syntax_stay_text():
     assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ secret }}" in html
 
 
-@pytest.mark.parametrize("content", [b"", b"not json", b"\xff\xfe{}", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"not json", b"\xff\xfe{}", b"[" * 100_000, b'"' + b"v" * MAX_BYTES + b'"'])
 def test_what_cannot_be_folded_says_so(content):
     with pytest.raises(NotATree):
         tree(parse(content))
 
 
 @pytest.mark.parametrize("content", [b'{"a":' * 1000 + b"1" + b"}" * 1000, b"[" * 1000 + b"]" * 1000])
-def test_a_thousand_levels_are_cut_quickly(content):
-    started = time.monotonic()
-    assert "More than is shown here" in tree(parse(content))
-    assert time.monotonic() - started < 1
+def test_a_thousand_levels_are_cut(content):
+    html = tree(parse(content))
+    assert "More than is shown here" in html
+    assert html.count("vt-l") <= MAX_DEPTH + 1
 
 
 def test_a_wide_body_is_bounded():
-    html = tree(parse(json.dumps({f"key{number}": "v" * 50 for number in range(3000)}).encode()))
+    html = tree(parse(json.dumps({f"key{number}": "v" * 50 for number in range(1900)}).encode()))
     assert html.count("vt-l") <= MAX_NODES
     assert len(html) < 90_000
     assert "More than is shown here" in html
