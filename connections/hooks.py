@@ -34,6 +34,11 @@ def check(url: str) -> str:
     return parts.hostname
 
 
+def escaped(text: str) -> str:
+    """As Slack asks for it: a name that somebody typed becomes neither a link nor a call to everybody."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def post(url: str, text: str) -> None:
     """Deliver `text`; raises HookFailed unless the answer is a 2xx."""
     try:
@@ -45,7 +50,7 @@ def post(url: str, text: str) -> None:
         answer = pools.request(
             "POST",
             url,
-            body=json.dumps({"text": text[:LONGEST]}).encode(),
+            body=json.dumps({"text": escaped(text[:LONGEST])}).encode(),
             headers={"Content-Type": "application/json", "User-Agent": "viaduct/1"},
             timeout=Timeout(total=SECONDS),
             retries=False,

@@ -4,16 +4,20 @@ Under `webhooks_log.alerts`, which decides who is told and when. Every query is 
 """
 
 import shutil
-import socket
+import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Count, Min, Sum
 
-from connections.models import ApiKey, Connection, KlaviyoAccount
+from connections.models import ApiKey, Connection, KlaviyoAccount, Merchant
 from events.models import Event, Refusal
+from webhooks_log.alert_sight import this_host
 from webhooks_log.models import Delivery, HourlyCount, IsDueState
 from webhooks_log.moments import span
 from webhooks_log.silence import WEEKS, too_quiet
@@ -26,6 +30,8 @@ UNDISPATCHED = timedelta(minutes=2)
 RUNS_OUT_WITHIN = timedelta(days=3)
 RETIRES_WITHIN = timedelta(days=60)
 DISK_SHARE = 0.9
+MOST_COUNTED = 1000
+STILL_USED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def findings(now: datetime) -> list[Finding]:
         *breakers(living),
         *failing(now),
         *exhausted(now),
-        *silent(now),
+        *silent(living, now),
         *refused(now),
         *overdue(living, now),
         *running_out(now),
@@ -66,16 +72,33 @@ def findings(now: datetime) -> list[Finding]:
 # ── Connections and their accounts ───────────────────────────────────────────────────────────────────────────────────
 def keys(living: Iterable[Connection]) -> Iterator[Finding]:
     for connection in living:
+        words = connection.state_detail or connection.get_state_display()
         if connection.state in (State.KEY_REFUSED, State.KEY_LOST, State.WRONG_ACCOUNT):
-            yield _of(connection, "key_refused", connection.state_detail or connection.get_state_display())
+            yield _stopped([connection], "key_refused", words)
         elif connection.held_families or connection.state == State.SCOPE_MISSING:
-            yield _of(connection, "scope_missing", connection.state_detail or connection.get_state_display())
+            yield _stopped([connection], "scope_missing", words)
 
 
 def breakers(living: Iterable[Connection]) -> Iterator[Finding]:
+    """One for each account: connections that share it stand still together."""
+    sharing: defaultdict[tuple[int, int], list[Connection]] = defaultdict(list)
     for connection in living:
         if connection.account.breaker_state != KlaviyoAccount.Breaker.CLOSED:
-            yield _of(connection, "breaker_open", "Most calls to Klaviyo fail, so everything but single probes waits.")
+            sharing[connection.merchant_id, connection.account_id].append(connection)
+    for connections in sharing.values():
+        words = "Most calls to Klaviyo fail, so everything but single probes waits."
+        yield _stopped(sorted(connections, key=lambda one: one.pk), "breaker_open", words)
+
+
+def _stopped(connections: list[Connection], kind: str, sentence: str) -> Finding:
+    """With how many messages wait because of it; counting stops where the number no longer matters."""
+    open_rows = Delivery.objects.filter(connection__in=connections, state__in=("queued", "waiting"))
+    count = len(open_rows.values_list("pk")[: MOST_COUNTED + 1])
+    words = f"more than {MOST_COUNTED:,}" if count > MOST_COUNTED else f"{count}"
+    names = ", ".join(connection.name for connection in connections)[:200]
+    first = connections[0]
+    sentence = f"{sentence.rstrip('. ')}. Messages that wait: {words}."
+    return Finding(kind, f"connection:{first.pk}", first.merchant_id, names, sentence, count)
 
 
 def overdue(living: Iterable[Connection], now: datetime) -> Iterator[Finding]:
@@ -126,20 +149,21 @@ def exhausted(now: datetime) -> Iterator[Finding]:
         yield _of(connection, "exhausted", f"{count} messages used up all their tries in the last hour.", count)
 
 
-def silent(now: datetime) -> Iterator[Finding]:
-    """Only merchants with nothing in this hour and the last are looked at more closely."""
+def silent(living: Iterable[Connection], now: datetime) -> Iterator[Finding]:
+    """Only merchants who send, with nothing in this hour and the last, are looked at more closely."""
     this_hour = _hour(now)
     received = HourlyCount.objects.filter(outcome="received", connection=None, hour__gte=this_hour - timedelta(days=8))
     lately = set(received.filter(hour__gte=this_hour - HOUR).values_list("merchant", flat=True))
-    quiet = {pk: name for pk, name in received.values_list("merchant", "merchant__name").distinct() if pk not in lately}
-    for pk, name in quiet.items():
+    quiet = {connection.merchant_id for connection in living if connection.push_events} - lately
+    known = received.filter(merchant__in=quiet).values("merchant")
+    for merchant in Merchant.objects.filter(pk__in=known).order_by("pk"):
         begin = this_hour - timedelta(weeks=WEEKS + 1)
-        counts = HourlyCount.objects.filter(merchant=pk, outcome="received", connection=None, hour__gte=begin)
-        found = too_quiet(dict(counts.values_list("hour", "count")), now)
+        counts = HourlyCount.objects.filter(merchant=merchant, outcome="received", connection=None, hour__gte=begin)
+        zone = ZoneInfo(merchant.time_zone)
+        found = too_quiet(dict(counts.values_list("hour", "count")), now, zone)
         if found:
-            since = f"{found.since:%B %-d, %H:%M} UTC"
-            words = f"Nothing has come since {since}, where about {found.expected:.0f} events are usual."
-            yield Finding("silence", f"merchant:{pk}", pk, name, words)
+            words = f"Nothing has come since {_day(found.since)}, where about {found.expected:.0f} events are usual."
+            yield Finding("silence", f"merchant:{merchant.pk}", merchant.pk, merchant.name, words)
 
 
 def refused(now: datetime) -> Iterator[Finding]:
@@ -149,9 +173,13 @@ def refused(now: datetime) -> Iterator[Finding]:
 
 
 def running_out(now: datetime) -> Iterator[Finding]:
-    ending = ApiKey.objects.filter(revoked_at=None, valid_until__gt=now, valid_until__lte=now + RUNS_OUT_WITHIN)
-    for key in ending.select_related("source"):
-        words = f"It ends on {key.valid_until:%B %-d, %H:%M} UTC."
+    """Keys still in use that end soon or have just ended; one whose successor took over ends as it was meant to."""
+    near = ApiKey.objects.filter(
+        revoked_at=None, valid_until__gt=now - RUNS_OUT_WITHIN, valid_until__lte=now + RUNS_OUT_WITHIN
+    )
+    for key in near.filter(last_used_at__gte=now - STILL_USED).select_related("source"):
+        ends = "ends" if key.valid_until > now else "ended"
+        words = f"It {ends} on {_day(key.valid_until)} and was last used on {_day(key.last_used_at)}."
         yield Finding("key_retiring", f"key:{key.pk}", key.source.merchant_id, f"{key.source.name}, {key}", words)
 
 
@@ -171,16 +199,21 @@ def broken() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """Of this host: where the database is a file, that is its disk too."""
-    usage = shutil.disk_usage(settings.BASE_DIR)
+    """The fullest of this host's disks that we write to: the program's, uploads', and a database's that is a file."""
+    database = Path(str(settings.DATABASES["default"]["NAME"])).parent if settings.IS_SQLITE else settings.BASE_DIR
+    places = [place for place in (settings.BASE_DIR, database, Path(tempfile.gettempdir())) if place.exists()]
+    usage = max(map(shutil.disk_usage, places), key=lambda found: found.used / found.total)
     if usage.used >= DISK_SHARE * usage.total:
-        host = socket.gethostname()[:40]
         words = f"{usage.used / usage.total:.0%} are used; {usage.free / 1e9:.1f} GB are left."
-        yield Finding("disk", f"host:{host}", None, host, words)
+        yield Finding("disk", f"host:{this_host()}", None, this_host(), words)
 
 
 def _of(connection: Connection, kind: str, sentence: str, count: int = 0) -> Finding:
     return Finding(kind, f"connection:{connection.pk}", connection.merchant_id, connection.name, sentence, count)
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%B %-d, %H:%M} UTC"
 
 
 def _share(by: dict[str, int]) -> float:

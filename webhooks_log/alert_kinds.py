@@ -41,7 +41,7 @@ KINDS = (
          "Open Receive from Vrio: each refusal is kept there with its reason and can be sent in again.", rests=A_WHILE),
     Kind("backlog",       "Messages are overdue",               "Nothing is overdue any more",
          "Nothing at first: they go out by themselves. If it lasts for hours, ask our support.", holds=A_WHILE),
-    Kind("key_retiring",  "A key for receiving runs out soon",  "The key for receiving was replaced",
+    Kind("key_retiring",  "A key for receiving runs out soon",  "No key for receiving is about to end",
          "Put the new key into Vrio before the old one ends; after that Vrio's events are refused."),
     Kind("undispatched",  "Events wait for dispatch",           "Events are dispatched again",
          "See whether a worker runs: manage.py doctor.", holds=A_MOMENT, is_for_staff=True),

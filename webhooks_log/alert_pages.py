@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -69,7 +69,13 @@ def alert_hook_add(request: HttpRequest, place: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form)
     url, name = form.cleaned_data["url"], form.cleaned_data["name"]
-    hook = AlertHook.objects.create(merchant=merchant, name=name, sealed_url=seal(url), host=hooks.check(url))
+    hook = AlertHook.objects.create(
+        merchant=merchant,
+        name=name,
+        sealed_url=seal(url),
+        host=hooks.check(url),
+        hears_merchants=merchant is None and "hears_merchants" in request.POST,
+    )
     audit.record(request.user, "alert channel added", hook, merchant=merchant)
     return told(request, "Added. Send a test notice to see whether it arrives.", reverse("admin:alerts"))
 
@@ -95,7 +101,8 @@ def alert_hook_test(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def kinds_of(merchant: Merchant | None) -> list[Kind]:
-    return [kind for kind in KINDS if kind.is_for_staff == (merchant is None)]
+    """What may be heard at a place; staff may listen to the troubles of merchants as well."""
+    return [kind for kind in KINDS if merchant is None or not kind.is_for_staff]
 
 
 def _merchant(request: HttpRequest, place: str) -> Merchant | None:
@@ -147,6 +154,7 @@ def _places(request: HttpRequest, merchants: list[Merchant]) -> list[Merchant | 
 
 def _place(request: HttpRequest, merchant: Merchant | None) -> dict[str, Any]:
     wish = AlertPreference.objects.filter(user=request.user, merchant=merchant).first()
+    last = Subquery(Notice.objects.filter(hook=OuterRef("pk")).order_by("-pk").values("error")[:1])
     is_owner = merchant is not None and role_at(request.user, merchant) == Membership.Role.OWNER
     chosen = wish.kinds if wish else default_kinds(is_staff=merchant is None, is_owner=is_owner)
     return {
@@ -154,5 +162,5 @@ def _place(request: HttpRequest, merchant: Merchant | None) -> dict[str, Any]:
         "name": merchant.name if merchant else "The installation",
         "kinds": [(kind, kind.code in chosen) for kind in kinds_of(merchant)],
         "configures": merchant is None or may(request.user, merchant, "configure"),
-        "hooks": AlertHook.objects.filter(merchant=merchant).order_by("name"),
+        "hooks": AlertHook.objects.filter(merchant=merchant).annotate(trouble=last).order_by("name"),
     }

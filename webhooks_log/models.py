@@ -430,6 +430,7 @@ class AlertHook(models.Model):
     name = models.CharField(max_length=60)
     sealed_url = models.BinaryField()
     host = models.CharField(max_length=200)
+    hears_merchants = models.BooleanField(default=False, db_default=False)  # a channel of the staff's: of all merchants
     created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from connections.models import Merchant
 from events import refusals
 from events.models import Event, Subscription, SubscriptionStatus, Transaction
-from webhooks_log import refused_phones
+from webhooks_log import notices, refused_phones
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery, HourlyCount, Note
 from webhooks_log.walk import REST_SECONDS, Walk, walk
 
@@ -47,9 +47,10 @@ def purge(*, now: datetime | None = None, seconds: float = SLICE_SECONDS, rest_s
 
 
 def small_things(now: datetime) -> None:
-    """What is few and has no clock of its own: refusals, sessions that ended, sign-ins, the roll-up's oldest hours."""
+    """What is few and has no clock of its own: refusals, notices, sessions, sign-ins, the roll-up's oldest hours."""
     refusals.prune(now)
     refused_phones.forget_old(now=now)
+    notices.prune(now)
     Session.objects.filter(expire_date__lt=now).delete()
     for log in (AccessAttempt, AccessFailureLog, AccessLog):
         log.objects.filter(attempt_time__lt=now - timedelta(days=settings.BODY_DAYS)).delete()

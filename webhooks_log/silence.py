@@ -6,7 +6,7 @@ compared with the same hour of the weeks before; a quiet night is no alarm, a qu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 WEEKS = 6
 LEAST_WEEKS = 2  # known before anything is expected
@@ -23,9 +23,11 @@ class Quiet:
     expected: float
 
 
-def too_quiet(counts: Mapping[datetime, int], now: datetime) -> Quiet | None:
-    """Judge the whole hours before `now`. `counts` holds events by the start of their hour, in any zone; a missing hour
-    had none."""
+def too_quiet(counts: Mapping[datetime, int], now: datetime, zone: tzinfo = UTC) -> Quiet | None:
+    """Judge the whole hours before `now`. `counts` holds events by the start of their hour; a missing hour had none.
+
+    A week ago is a week ago by the clocks of the shop's `zone`, which may have been put back since.
+    """
     this_hour = now.replace(minute=0, second=0, microsecond=0)
     if not counts or counts.get(this_hour):
         return None
@@ -33,7 +35,7 @@ def too_quiet(counts: Mapping[datetime, int], now: datetime) -> Quiet | None:
     if last is None or this_hour - last > LONGEST + HOUR:
         return None  # it has been quiet for so long that somebody knows
     first = min(counts)
-    expected = sum(_expected(counts, hour, first) for hour in _hours(last + HOUR, this_hour))
+    expected = sum(_expected(counts, hour.astimezone(zone), first) for hour in _hours(last + HOUR, this_hour))
     return Quiet(last + HOUR, expected) if expected >= ENOUGH else None
 
 
@@ -44,6 +46,6 @@ def _hours(start: datetime, end: datetime) -> list[datetime]:
 def _expected(counts: Mapping[datetime, int], hour: datetime, first: datetime) -> float:
     """The usual count of this hour of the week: the second smallest, so that one sale's week expects too little rather
     than too much. Zero where it is not known long enough."""
-    weeks = [hour - WEEK * number for number in range(1, WEEKS + 1)]
+    weeks = [(hour - WEEK * number).astimezone(UTC) for number in range(1, WEEKS + 1)]
     known = sorted(counts.get(week, 0) for week in weeks if week >= first)
     return float(known[1]) if len(known) >= max(2, LEAST_WEEKS) else 0.0

@@ -6,7 +6,10 @@ import pytest
 from django.conf import settings as active
 
 from tests.servers import Postgres, RedisServer
+from tests.webhooks_log.ears import channel, mailbox
 from tests.webhooks_log.hosts import Place, connected, migrated, own_place
+
+__all__ = ["channel", "mailbox"]
 
 PLACES = ("sqlite", "postgres") if active.IS_SQLITE else ("postgres",)
 

@@ -1,15 +1,9 @@
 """Who is told what, once: over a real mail server and a real hook on loopback."""
 
-import json
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
@@ -19,6 +13,7 @@ from connections.secrets import seal
 from events.models import Event, Refusal
 from tests.servers import free_port
 from tests.webhooks_log import shop
+from tests.webhooks_log.ears import Channel
 from webhooks_log import alert_findings, alerts, counts, notices
 from webhooks_log.alert_kinds import KINDS
 from webhooks_log.models import Alert, AlertHook, AlertPreference, Notice
@@ -154,9 +149,27 @@ def test_refusals_at_the_door(klaviyo):
 def test_a_key_that_runs_out_soon(klaviyo):
     ApiKey.objects.create(
         source=shop.source(klaviyo.merchant), kind="bearer", name="Vrio", hint="abcd", digest="d",
-        valid_until=NOW + timedelta(days=2),
+        valid_until=NOW + timedelta(days=2), last_used_at=NOW,
     )  # fmt: skip
     assert kinds() == [("key_retiring", 0)]
+
+
+def test_a_key_that_ended_while_it_was_in_use_is_no_all_clear(klaviyo, olga):
+    key = a_key(klaviyo, valid_until=NOW + timedelta(days=2), last_used_at=NOW)
+    assert look() == ["A key for receiving runs out soon: Vrio, Vrio (…abcd)"]
+    assert kinds(NOW + timedelta(days=4)) == [("key_retiring", 0)]
+    ApiKey.objects.filter(pk=key.pk).update(revoked_at=NOW)
+    assert kinds(NOW + timedelta(days=4)) == []
+
+
+def test_a_key_whose_successor_took_over_ends_in_peace(klaviyo):
+    a_key(klaviyo, valid_until=NOW + timedelta(days=2), last_used_at=NOW - timedelta(days=8))
+    assert kinds() == []
+
+
+def a_key(connection: Connection, **more: Any) -> ApiKey:
+    source = shop.source(connection.merchant)
+    return ApiKey.objects.create(source=source, kind="bearer", name="Vrio", hint="abcd", digest="d", **more)
 
 
 def test_events_that_nobody_dispatches_or_can(klaviyo):
@@ -195,28 +208,6 @@ def test_nobody_hears_of_another_merchant_and_staff_hear_of_the_machinery(klaviy
 
 
 # ── By mail and by hook ──────────────────────────────────────────────────────────────────────────────────────────────
-class Mailbox(Message):
-    """Keeps what a mail server was given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mails: list[Any] = []
-
-    def handle_message(self, message: Any) -> None:
-        self.mails.append(message)
-
-
-@pytest.fixture
-def mailbox(settings) -> Iterator[Mailbox]:
-    box = Mailbox()
-    server = Controller(box, hostname="127.0.0.1", port=free_port())
-    server.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = "127.0.0.1", server.port, False
-    yield box
-    server.stop()
-
-
 def test_a_mail_arrives_once(klaviyo, olga, mailbox):
     refuse_key(klaviyo)
     look()
@@ -224,7 +215,7 @@ def test_a_mail_arrives_once(klaviyo, olga, mailbox):
     assert notices.send_due(now=NOW + timedelta(hours=1)) == 0
     (mail,) = mailbox.mails
     assert (mail["To"], mail["Subject"]) == ("olga@shop.test", "Klaviyo refuses the key: Klaviyo Production")
-    assert "What to do" in mail.get_payload()
+    assert "What to do" in mail.get_content()
 
 
 def test_a_mail_server_that_is_away_costs_nothing(klaviyo, olga, mailbox, settings):
@@ -237,35 +228,6 @@ def test_a_mail_server_that_is_away_costs_nothing(klaviyo, olga, mailbox, settin
     assert notices.send_due(now=NOW + timedelta(seconds=30)) == 0
     assert notices.send_due(now=NOW + timedelta(seconds=61)) == 1
     assert len(mailbox.mails) == 1
-
-
-class Channel(BaseHTTPRequestHandler):
-    """Takes notices as Slack does."""
-
-    said: list[dict[str, str]] = []
-    status = 200
-
-    def do_POST(self) -> None:
-        self.said.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.status)
-        self.send_header("Location", "/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def channel() -> Iterator[str]:
-    Channel.said.clear()
-    Channel.status = 200
-    server = HTTPServer(("127.0.0.1", 0), Channel)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_a_channel_is_told(klaviyo, channel):

@@ -1,6 +1,7 @@
 """What is quiet and what is too quiet, over weeks written by hand."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from webhooks_log.silence import too_quiet
 
@@ -55,3 +56,13 @@ def test_a_shop_that_closed_long_ago_is_no_news():
 
 def test_nothing_ever_is_nothing():
     assert too_quiet({}, MONDAY_NOON) is None
+
+
+def test_clocks_that_were_put_back_make_no_silence():
+    """From November 1, 2026 New York opens at 13:00 UTC, where it had opened at 12:00."""
+    new_york, monday = ZoneInfo("America/New_York"), datetime(2026, 11, 2, 13, 0, tzinfo=UTC)
+    hours = [monday - HOUR * number for number in range(1, 24 * 7 * 6)]
+    open_hours = {hour: 50 for hour in hours if 8 <= hour.astimezone(new_york).hour < 20}
+    assert too_quiet(open_hours, monday) is not None
+    assert too_quiet(open_hours, monday, new_york) is None
+    assert too_quiet(open_hours, monday + HOUR, new_york) is not None
