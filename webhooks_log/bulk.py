@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 Person = tuple[int, int]
 LOOK_SECONDS = 2.0  # how often it asks whether the backlog is still large
 ENOUGH = 50  # fewer rows go faster as single calls: an account's limits allow 35 of these for one job
-MOST_JOBS = 4  # on the wire at once: a thousand bodies each stay in memory until they are settled
+MOST_JOBS = 4  # on the wire at once, and no further one while their bodies are this large: they stay in memory
+MOST_BYTES = 5_000_000
 WRAPPING = 100  # more bytes than an item's place in a job can add to its own
 SHARED = (Then.WAIT, Then.HOLD_CONNECTION, Then.HOLD_FAMILY)  # what the lane does once for all rows of a job
 
@@ -46,12 +47,12 @@ class Basket:
     room: int = BODY_BYTES - WRAPPING
 
     def has_room(self, row: Owed) -> bool:
-        fits = len(self.rows) < MOST_EVENTS and len(row.body) + WRAPPING <= self.room
+        fits = len(self.rows) < MOST_EVENTS and row.size + WRAPPING <= self.room
         return fits and row.connection_id == self.connection_id
 
     def add(self, row: Owed) -> None:
         self.rows.append(row)
-        self.room -= len(row.body) + WRAPPING
+        self.room -= row.size + WRAPPING
 
 
 class BulkSide:
@@ -60,7 +61,7 @@ class BulkSide:
     def __init__(self, lane: "Lane") -> None:
         self.lane = lane
         self.again: deque[list[Owed]] = deque()
-        self.in_flight = 0
+        self.in_flight = self.bytes_in_flight = 0
         self._singles: set[int] = set()  # rows that no job takes
         self._is_off = False  # Klaviyo refused the endpoint itself: single calls until the lane changes hands
         self._is_deep, self._looked_at = False, float("-inf")
@@ -83,12 +84,15 @@ class BulkSide:
         """The next job that may go on the wire now, its budget spent; None when there is none."""
         if self._is_off or not (self.again or self._is_deep):
             return None
-        if self.in_flight >= MOST_JOBS or self.lane.budget.wait(BULK, now.timestamp()) > 0:
+        if self.in_flight >= MOST_JOBS or self.bytes_in_flight >= MOST_BYTES:
+            return None
+        if self.lane.budget.wait(BULK, now.timestamp()) > 0:
             return None
         job = self._job(self.again.popleft() if self.again else self._gather(), now)
         if job is None or not self.lane.budget.take(BULK, now.timestamp()):
             return None
         self.in_flight += 1
+        self.bytes_in_flight += len(job.body)
         return job
 
     def waiting(self) -> list[Owed]:
@@ -110,7 +114,7 @@ class BulkSide:
             basket.add(row)
             line = behind[row.person]
             while line and self._is_for_jobs(line[0]) and basket.has_room(line[0]):
-                basket.add(line.popleft())
+                basket.add(line.pop(0))
         ready.extendleft(reversed(left))
         return basket.rows
 
@@ -147,6 +151,7 @@ class BulkSide:
     def answered(self, job: Job, outcome: Outcome | None, *, now: datetime) -> None:
         """An Attempt and an end for every row, or another way; None is a fault of ours, and single calls find it."""
         self.in_flight -= 1
+        self.bytes_in_flight -= len(job.body)
         if outcome is None:
             self._singly(job.rows)
             return
@@ -230,9 +235,9 @@ class BulkSide:
     def _put_back(self, rows: list[Owed], *, busy: Collection[Person]) -> None:
         """Rows stand in front of their customers' lines again; who has nothing on the wire may go at once."""
         for row in reversed(rows):
-            self.lane.behind.setdefault(row.person, deque()).appendleft(row)
+            self.lane.behind.setdefault(row.person, []).insert(0, row)
         for person in persons(rows) - set(busy):
-            self.lane.ready.appendleft(self.lane.behind[person].popleft())
+            self.lane.ready.appendleft(self.lane.behind[person].pop(0))
 
     def _free(self, people: Iterable[Person]) -> None:
         for person in people:
@@ -241,7 +246,7 @@ class BulkSide:
 
 def job_of(items: Sequence[tuple[Owed, Told]]) -> Job:
     made = bulk([told for _, told in items])
-    contents = {place: Part(made.body[place[0] : place[1]]) for place in made.parts}
+    contents = {place: Part(made.body, *place) for place in made.parts}
     return Job(
         rows=[row for row, _ in items],
         bulk=made,

@@ -28,7 +28,10 @@ RETRYING = ("retrying", "throttled", "interrupted")
 
 @dataclass(slots=True)
 class Owed:
-    """A claimed Delivery with everything needed to send and settle it without another look."""
+    """A claimed Delivery with everything needed to send and settle it without another look.
+
+    Its bytes stay packed until they are asked for: with bulk jobs a lane holds thousands of these.
+    """
 
     id: int
     merchant_id: int
@@ -39,7 +42,9 @@ class Owed:
     path: str
     family: str
     body_id: int
-    body: bytes
+    packed: bytes
+    codec: int
+    size: int  # of its body, in bytes
     rank: int
     tries: int
     claims: int
@@ -49,6 +54,10 @@ class Owed:
     created_at: datetime
 
     @property
+    def body(self) -> bytes:
+        return unpack(self.packed, self.codec)
+
+    @property
     def person(self) -> tuple[int, int]:
         """Whose messages must leave in order."""
         return self.connection_id, self.customer_id or -self.id
@@ -56,7 +65,7 @@ class Owed:
 
 COLUMNS = (
     "id", "merchant_id", "connection_id", "customer_id", "metric", "campaign_id",
-    "path", "body_id", "body__content", "body__codec",
+    "path", "body_id", "body__content", "body__codec", "body__size",
     "rank", "tries", "claims", "attempt_count", "phone_dropped_at", "happened_at", "created_at",
 )  # fmt: skip
 
@@ -188,12 +197,12 @@ def _suspects_apart(owed: list[Owed], *, is_empty: bool) -> list[Owed]:
 
 
 def _owed(*row: Any) -> Owed:
-    (pk, merchant, of_connection, customer, metric, campaign, path, body_id, content, codec, *rest) = row
+    (pk, merchant, of_connection, customer, metric, campaign, path, body_id, packed, codec, size, *rest) = row
     rank, tries, claims, attempts, phone_dropped_at, happened_at, created_at = rest
     return Owed(
         id=pk, merchant_id=merchant, connection_id=of_connection, customer_id=customer, metric=metric,
         campaign_id=campaign, path=path,
-        family=family_of(path), body_id=body_id, body=unpack(content, codec), rank=rank, tries=tries,
+        family=family_of(path), body_id=body_id, packed=packed, codec=codec, size=size, rank=rank, tries=tries,
         claims=claims + 1, attempts=attempts, phone_dropped_at=phone_dropped_at, happened_at=happened_at,
         created_at=created_at,
     )  # fmt: skip

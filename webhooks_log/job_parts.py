@@ -23,8 +23,14 @@ SORTABLE = (400, 409, 413, 422)  # refusals of content; others refuse the endpoi
 class Part:
     """One person's piece of a job, stored once for all rows that went in it. `body_id` is set when it is stored."""
 
-    content: bytes
+    job: bytes
+    start: int
+    end: int
     body_id: int = 0
+
+    @property
+    def content(self) -> bytes:
+        return self.job[self.start : self.end]
 
 
 @dataclass(slots=True)

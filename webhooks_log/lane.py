@@ -64,7 +64,7 @@ class Lane:
         self.budget = Budget(account.budget, now=now.timestamp(), enabled=settings.BUDGET_ENABLED)
         self.breaker = Breaker.restored(account.breaker, now.timestamp())
         self.ready: deque[Owed] = deque()
-        self.behind: dict[tuple[int, int], deque[Owed]] = {}  # people with a call on the wire, and who waits for it
+        self.behind: dict[tuple[int, int], list[Owed]] = {}  # people with a call on the wire, and who waits for it
         self.block = Block()
         self.in_flight = 0
         self.lost = False
@@ -131,7 +131,7 @@ class Lane:
         if not self.budget.take(row.family, now.timestamp()):
             return None
         self.ready.popleft()
-        self.behind.setdefault(row.person, deque())
+        self.behind.setdefault(row.person, [])
         self.in_flight += 1
         self._alone = goes_alone
         return row
@@ -287,7 +287,7 @@ class Lane:
             self.behind[row.person].append(row)
         else:
             self.ready.append(row)
-            self.behind[row.person] = deque()
+            self.behind[row.person] = []
 
     def _release_person(self, row: Owed) -> None:
         if self.ready and self.ready[0] is row:
@@ -298,7 +298,7 @@ class Lane:
         """Nothing of this customer is on the wire any more: the next of the line may go."""
         waiting = self.behind.get(person)
         if waiting:
-            self.ready.append(waiting.popleft())
+            self.ready.append(waiting.pop(0))
         else:
             self.behind.pop(person, None)
 

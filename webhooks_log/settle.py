@@ -108,8 +108,8 @@ def drop_phones(turn: Turn, block: Block, bodies: Sequence[tuple[Owed, bytes]], 
     at, refused = moment_value(now), {row.id for row, _ in bodies}
     calls = [call for call in block.calls if call.row.id in refused]
     with transaction.atomic():
-        stored = _store([body for _, body in bodies])
-        rows = [(row.id, pk, at, row.attempts, at) for (row, _), pk in zip(bodies, stored, strict=True)]
+        stored = _store(body for _, body in bodies)
+        rows = [(row.id, kept.pk, at, row.attempts, at) for (row, _), kept in zip(bodies, stored, strict=True)]
         columns = ("body_id", "phone_dropped_at", "attempt_count", "updated_at")
         update_values(Delivery, columns, rows, guard=MINE, guards=(turn.token,))
         mine = Delivery.objects.filter(pk__in=refused, claim_token=turn.token)
@@ -117,8 +117,9 @@ def drop_phones(turn: Turn, block: Block, bodies: Sequence[tuple[Owed, bytes]], 
         refused_phones.remember(turn.pk, _refused(calls), now=now)
         _write_attempts(calls, is_late=not is_kept)
     attempt_log.note(Block(calls))
-    for (row, body), pk in zip(bodies, stored, strict=True):
-        row.body, row.body_id, row.phone_dropped_at = body, pk, now
+    for (row, _), kept in zip(bodies, stored, strict=True):
+        row.body_id, row.packed, row.codec, row.size = kept.pk, bytes(kept.content or b""), kept.codec, kept.size
+        row.phone_dropped_at = now
     return is_kept
 
 
@@ -143,14 +144,14 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
 def _write_parts(calls: list[Call]) -> None:
     """Each person's part of a bulk job once, however many of the job's rows are in it."""
     parts = list({id(call.part): call.part for call in calls if call.part}.values())
-    for part, pk in zip(parts, _store([part.content for part in parts]), strict=True):
-        part.body_id = pk
+    for part, kept in zip(parts, _store(part.content for part in parts), strict=True):
+        part.body_id = kept.pk
     for call in calls:
         call.body_id = call.part.body_id if call.part else call.body_id
 
 
-def _store(bodies: Sequence[bytes]) -> list[int]:
-    return [row.pk for row in Body.objects.bulk_create([packed_body(body) for body in bodies])]
+def _store(bodies: Iterable[bytes]) -> list[Body]:
+    return Body.objects.bulk_create([packed_body(body) for body in bodies])
 
 
 def _write_settlements(turn: Turn, settlements: list[Settlement], now: datetime) -> None:

@@ -64,7 +64,9 @@ def bulk(items: Sequence[Told]) -> Bulk:
             parts[index], places[index] = (position, position + len(text)), (number, place)
         texts.append(text)
         position += len(text) + 1
-    return Bulk(JOB_HEAD + b",".join(texts) + JOB_TAIL, tuple(parts), tuple(places))
+    texts[0] = JOB_HEAD + texts[0]
+    texts[-1] += JOB_TAIL
+    return Bulk(b",".join(texts), tuple(parts), tuple(places))
 
 
 def group_text(told: Sequence[Told]) -> str:
