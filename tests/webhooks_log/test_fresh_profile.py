@@ -139,8 +139,9 @@ def test_only_delayed_rows_are_asked_about(merchant: Merchant, twin: Twin, djang
     row = only(merchant, "Placed Order")
     fresh = claim.Owed(
         id=row.pk, merchant_id=merchant.pk, connection_id=row.connection_id, customer_id=row.customer_id,
-        metric="Placed Order", campaign_id="", path=row.path, family="events", body_id=0, packed=b"", codec=0, size=0, rank=0, tries=0,
-        claims=1, attempts=1, phone_dropped_at=None, happened_at=NOW, created_at=NOW - timedelta(seconds=5),
+        metric="Placed Order", campaign_id="", path=row.path, family="events", body_id=0, packed=b"", codec=0, size=0,
+        rank=0, tries=0, claims=1, attempts=1, phone_dropped_at=None, happened_at=NOW,
+        created_at=NOW - timedelta(seconds=5),
     )  # fmt: skip
     with django_assert_num_queries(0):
         assert fresh_profile.owe([fresh], now=NOW) == 0
