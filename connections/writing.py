@@ -12,6 +12,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 PARAMETERS = 20_000  # per statement; SQLite takes 32,766, PostgreSQL 65,535
+COPIED_FROM = 100  # values; below that COPY's own round trips cost PostgreSQL more than it saves
 INTEGERS = ("bigint", "integer", "smallint")
 PLAIN = frozenset(
     (
@@ -44,6 +45,14 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> 
         row._prepare_related_fields_for_save("insert_rows")
     meta = rows[0]._meta
     fields = [field for field in meta.concrete_fields if not field.primary_key]
+    if connection.vendor == "postgresql" and not unless_there and len(rows) * len(fields) >= COPIED_FROM:
+        ids = reserve_ids(type(rows[0]), len(rows))
+        names = [meta.pk.column, *(field.column for field in fields)]
+        insert_values(
+            type(rows[0]), names, [(pk, *told) for pk, told in zip(ids, _prepared(rows, fields), strict=True)]
+        )
+        _name(rows, ids)
+        return
     columns = ", ".join(_quoted(field.column) for field in fields)
     place = f"({_places(fields)})"
     size = PARAMETERS // len(fields)
@@ -59,8 +68,7 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> 
             )
             if unless_there:
                 continue
-            for row, (pk,) in zip(rows[start : start + size], cursor.fetchall(), strict=True):
-                row.pk, row._state.adding, row._state.db = pk, False, connection.alias
+            _name(rows[start : start + size], [pk for (pk,) in cursor.fetchall()])
 
 
 def update_rows(rows: Collection[models.Model], names: Sequence[str]) -> None:
@@ -109,7 +117,27 @@ def moment_value(value: datetime | None) -> Any:
     return None if value is None else connection.ops.adapt_datetimefield_value(value)
 
 
+def reserve_ids(model: Model, count: int) -> Sequence[int]:
+    """Primary keys for new rows, known before the INSERT; call it inside the transaction that writes them.
+
+    No more than are needed now: ids follow the order of writing, whichever process writes.
+    """
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":  # the write lock is ours until the commit, so nobody else takes these
+            cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)", [table])
+            first = cursor.fetchone()[0] + 1
+            return range(first, first + count)
+        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
+        return [pk for (pk,) in cursor.fetchall()]
+
+
 # ── Statements ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def _name(rows: Sequence[models.Model], ids: Sequence[int]) -> None:
+    for row, pk in zip(rows, ids, strict=True):
+        row.pk, row._state.adding, row._state.db = pk, False, connection.alias
+
+
 def _update_each(
     cursor: Any, model: Model, columns: Sequence[str], rows: Sequence[Values], guard: str = "true", guards: Values = ()
 ) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from connections.turns import Turn, held
-from connections.writing import insert_values, moment_value, update_values
+from connections.writing import insert_values, moment_value, reserve_ids, update_values
 from webhooks_log import attempt_log, counts, fresh_profile, refused_phones
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
@@ -129,7 +129,7 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
         return
     _write_parts(calls)
     attempts, contents = [], []
-    for pk, call in zip(_reserve_ids(len(calls)), calls, strict=True):
+    for pk, call in zip(reserve_ids(Attempt, len(calls)), calls, strict=True):
         call.pk, exchange, verdict = pk, call.outcome.exchange, call.outcome.verdict.name
         attempts.append((
             pk, call.row.id, call.body_id, call.kind, moment_value(exchange.started_at), exchange.duration_ms,
@@ -176,16 +176,3 @@ def _counted(block: Block) -> Counter[counts.What]:
         if call.without_phone:
             counted[(call.row.merchant_id, call.row.connection_id, call.row.metric, "phone_dropped")] += 1
     return counted
-
-
-def _reserve_ids(count: int) -> Iterable[int]:
-    """Primary keys for new Attempts, known before the INSERT so that rows and their bytes go in two statements."""
-    table = Attempt._meta.db_table
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":  # the write lock is ours until the commit, so nobody else takes these
-            cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)", [table])
-            first = cursor.fetchone()[0] + 1
-            return range(first, first + count)
-        # No more than are needed now: ids follow the order of writing, whichever process writes.
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
-        return [pk for (pk,) in cursor.fetchall()]
