@@ -74,7 +74,7 @@ def take(row: type[Lease], pk: int, *, holder: str, seconds: float) -> Turn | No
 
 def renew(turn: Turn, *, seconds: float) -> bool:
     """Hold on for `seconds` more; False if the lease was lost, and then nothing may be settled."""
-    return held(turn).update(leased_until=database_now() + timedelta(seconds=seconds)) == 1
+    return held(turn).update(leased_until=Now() + timedelta(seconds=seconds)) == 1
 
 
 def release(turn: Turn) -> None:
@@ -83,8 +83,9 @@ def release(turn: Turn) -> None:
 
 
 def held(turn: Turn, *, now: datetime | None = None) -> models.QuerySet[Lease]:
-    """The row, as long as this turn still owns it: join it into every guarded write."""
-    return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now or database_now())
+    """The row, as long as this turn still owns it: join it into every guarded write. Without `now` the database looks
+    at its own clock."""
+    return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now or Now())
 
 
 def ring(row: type[Lease], pk: int, task: str) -> bool:

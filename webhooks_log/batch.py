@@ -185,10 +185,13 @@ class Batch:
         """Release what waited for a name or a campaign that this batch has told."""
         if not self.named and not self.placed:
             return set()
-        rows = Delivery.objects.filter(merchant=self.merchant).select_related("event").order_by("pk")
-        waiting = [*rows.filter(UNNAMED, customer_id__in=self.named), *rows.filter(UNPLACED, order_id__in=self.placed)]
+        rows = Delivery.objects.filter(merchant=self.merchant).values_list("pk", flat=True).order_by()
+        unnamed = rows.filter(UNNAMED, customer_id__in=self.named)
+        waiting = set(unnamed.union(rows.filter(UNPLACED, order_id__in=self.placed)))  # nearly always nobody
+        if not waiting:
+            return set()
         outbox = Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause)
-        return release({row.pk: row for row in waiting}.values(), outbox)
+        return release(Delivery.objects.filter(pk__in=waiting).select_related("event").order_by("pk"), outbox)
 
 
 class Reopened:

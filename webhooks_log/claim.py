@@ -80,6 +80,11 @@ def due(account_id: int | OuterRef, now: datetime) -> "QuerySet[Delivery]":
     ).order_by("rank", "next_attempt_at", "id")
 
 
+def is_anything_due(account_id: int, now: datetime) -> bool:
+    """Whether a look is worth a claim: a seek in the index `due` for each rank."""
+    return due(account_id, now).filter(rank__in=Delivery.Rank.values).order_by().exists()
+
+
 def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime, is_empty: bool = True) -> list[Owed]:
     """Take up to `limit` due Deliveries of these connections; [] if the lease was lost.
 

@@ -28,7 +28,7 @@ from webhooks_log.models import Delivery
 from webhooks_log.settle import Block, Call, Settlement, drop_phones, flush
 from webhooks_log.verdicts import Then, retry_after_seconds
 
-LOOK_SECONDS = 0.04  # how often an idle lane looks for what has become due
+LOOK_SECONDS = 0.04  # how soon it claims again what is due and could not be claimed
 FLUSH_SECONDS = 0.25  # how long an answer may wait to be written with others
 CONNECTIONS_SECONDS = 1.0  # how long a lane trusts what it read of its connections' switches
 DEFAULT_THROTTLE_SECONDS = 5.0
@@ -71,7 +71,8 @@ class Lane:
         self.throttled_until: datetime | None = account.throttled_until
         self.yields = False  # it hands out nothing more, so that it can be given back
         self.taken_at = self.flushed_at = self.busy_at = time.monotonic()
-        self.claimed_at, self.has_more = 0.0, True
+        self.claimed_at = self.probed_at = 0.0
+        self.has_more, self.came_empty = True, False
         self.doors: dict[int, Door] = {}
         self._doors_at = 0.0
         self._forgets = False
@@ -87,7 +88,7 @@ class Lane:
     def top_up(self, *, now: datetime) -> int:
         """Claim the next block; returns how many rows it brought."""
         self.claimed_at = time.monotonic()
-        self.has_more = False
+        self.has_more, self.came_empty = False, True
         if self.lost or self.yields or self.is_paused(now=now):
             return 0
         self._look_at_connections()
@@ -101,13 +102,24 @@ class Lane:
         elif self._holds_nothing and self._has_looked:  # what is due nevertheless belongs to no connection of ours
             self._has_looked = False
             gates.follow_moved(self.pk, now=now)
-        self.has_more = len(rows) == limit
+        self.has_more, self.came_empty = len(rows) == limit, not rows
         return len(rows)
 
-    def is_hungry(self) -> bool:
-        """Whether it should claim: soon to run dry, and more is known to be due or it has not looked for a moment."""
-        short = len(self.ready) < settings.LANE_BLOCK // 2
-        return short and (self.has_more or time.monotonic() - self.claimed_at > LOOK_SECONDS)
+    def is_hungry(self, probe_seconds: float, *, now: datetime) -> bool:
+        """Whether it should claim: soon to run dry, and something is due.
+
+        Asking costs a fifth of a claim that finds nothing, so it asks first, every `probe_seconds`. What is due and
+        yet cannot be claimed must not make it claim as often.
+        """
+        if len(self.ready) >= settings.LANE_BLOCK // 2:
+            return False
+        since_claim = time.monotonic() - self.claimed_at
+        if self.has_more or since_claim > CONNECTIONS_SECONDS:
+            return True
+        if time.monotonic() - self.probed_at < probe_seconds or (self.came_empty and since_claim < LOOK_SECONDS):
+            return False
+        self.probed_at = time.monotonic()
+        return claim.is_anything_due(self.pk, now)
 
     def next_call(self, *, now: datetime) -> Owed | Job | None:
         """The next row, or bulk job of rows, that may go on the wire now; None when there is none, or the budget says

@@ -24,6 +24,7 @@ MOST_LANES = 16
 SPARE_THREADS = 4
 PARTING_SECONDS = 2.0  # how long a worker that is asked to stop waits for Klaviyo
 LOOK_SECONDS = 0.04  # how often it looks for lanes with due work
+PROBE_SECONDS = 0.01  # how often it asks whether something came for one of its lanes
 BUSY_LOOK_SECONDS = 0.3  # the same while it has enough to do
 QUIET_SECONDS = 1.0  # how long it lingers when nothing is due: the next event is usually close
 LIFE_SECONDS = 40.0  # well under the queue's own time limit
@@ -43,6 +44,7 @@ class Pump:
         self.quiet_seconds = quiet_seconds
         self.busy_at = self.looked_at = self.beat_at = time.monotonic()
         self.others_wait = False
+        self.has_served = False  # who came for nothing leaves at once: the queue has other bells to answer
         self.sent = 0
 
     def run(self) -> int:
@@ -71,7 +73,7 @@ class Pump:
     def _is_over(self) -> bool:
         now = time.monotonic()
         quiet = self._is_idle() and now - self.busy_at > self.quiet_seconds
-        return quiet or now > self.ends_at or stopping.is_asked()
+        return quiet or not self.has_served or now > self.ends_at or stopping.is_asked()
 
     # ── Lanes come and go ────────────────────────────────────────────────────────────────────────────────────────────
     def _look(self) -> None:
@@ -87,6 +89,7 @@ class Pump:
             if turn:
                 self._take_back()
                 self.lanes[pk] = Lane(turn, now=now)
+                self.has_served = True
         self._top_up()
         self._drop_idle(now)
         if self.senders.outstanding:
@@ -98,8 +101,9 @@ class Pump:
             self.ends_at = min(self.ends_at, time.monotonic())
 
     def _top_up(self) -> None:
+        probe_seconds = min(LOOK_SECONDS, PROBE_SECONDS * len(self.lanes))
         for lane in self.lanes.values():
-            if lane.is_hungry() and lane.top_up(now=self.clock.now()):
+            if lane.is_hungry(probe_seconds, now=self.clock.now()) and lane.top_up(now=self.clock.now()):
                 self.busy_at = time.monotonic()
 
     def _yield_slices(self, now: datetime) -> None:
@@ -167,7 +171,7 @@ class Pump:
     def _patience(self) -> float:
         """How long to wait for answers before looking around again, in seconds."""
         waits = [lane.wait_seconds(now=self.clock.now()) for lane in self.lanes.values() if lane.ready]
-        return min([LOOK_SECONDS, *waits]) if self.senders.outstanding < self.senders.size else LOOK_SECONDS
+        return min([PROBE_SECONDS, *waits]) if self.senders.outstanding < self.senders.size else LOOK_SECONDS
 
     def _finish(self) -> None:
         """Let what is on the wire come back, settle it, give every lease back."""

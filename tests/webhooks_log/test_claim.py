@@ -52,6 +52,16 @@ def test_live_goes_before_backlog_before_replays_each_in_the_order_it_became_due
     assert claimed(shop, take(shop)) == ["old", "new", "backlog", "replay"]
 
 
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_one_question_tells_whether_anything_is_due(shop: Shop, rank: int) -> None:
+    now = timezone.now()
+    shop.owe("later", rank=rank, next_attempt_at=now + timedelta(hours=1))
+    shop.owe("parked", rank=rank, state="waiting", next_attempt_at=None)
+    shop.owe("sent", rank=rank, state="delivered")
+    assert not claim.is_anything_due(shop.account.pk, now)
+    assert claim.is_anything_due(shop.account.pk, now + timedelta(hours=1))
+
+
 def test_what_is_not_due_or_has_no_body_is_left(shop: Shop) -> None:
     shop.owe("later", next_attempt_at=timezone.now() + timedelta(hours=1))
     shop.owe("parked", state="waiting", next_attempt_at=None)

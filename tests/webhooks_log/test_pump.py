@@ -76,7 +76,7 @@ def test_a_lane_that_was_to_leave_goes_on_when_nobody_waits_any_more(
     backlog(other, 12)
     taking = Timer(0.7, _take_and_close, args=(other.account.pk,))
     taking.start()
-    pump(7)
+    pump(30)  # it leaves by itself long before
     taking.join()
     left = Delivery.objects.filter(state__in=Delivery.OPEN).values_list("account__cid", flat=True)
     assert set(left) <= {"Third1"}
@@ -85,6 +85,14 @@ def test_a_lane_that_was_to_leave_goes_on_when_nobody_waits_any_more(
 def _take_and_close(pk: int) -> None:
     turns.take(KlaviyoAccount, pk, holder="other:1", seconds=60)
     connection.close()
+
+
+def test_a_pump_that_finds_nothing_to_serve_leaves_at_once(shop: Shop) -> None:
+    """The dispatcher's bell waits for a worker."""
+    shop.owe("another pump's")
+    turns.take(KlaviyoAccount, shop.account.pk, holder="other:1", seconds=60)
+    idle = pumping.Pump(life_seconds=3600, quiet_seconds=3600)
+    assert idle.run() == 0
 
 
 def test_inside_a_lane_a_fresh_event_overtakes_backlog_and_replays(shop: Shop, twin: Twin, settings) -> None:
