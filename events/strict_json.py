@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
 _LARGEST = 2**63
 _BLANK = re.compile(r"[ \t\r\n]*")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one deeper, one less deep, as signed bytes
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 
@@ -73,25 +75,20 @@ def read_line(line: bytes) -> Item:
 
 def is_deeper_than(raw: bytes, limit: int) -> bool:
     """Whether brackets nest deeper than `limit`, told without parsing and without recursion."""
-    brackets = raw.translate(None, _NOT_BRACKETS)
-    for _ in range(limit):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
-    return bool(brackets) and _depth_outside_strings(raw) > limit
+    steps = memoryview(_brackets(raw).translate(_STEPS)).cast("b")
+    return max(accumulate(steps), default=0) > limit
+
+
+def _brackets(raw: bytes) -> bytes:
+    """The brackets outside strings. Of a string that holds none only its two quotes are left, side by side."""
+    unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in raw else raw
+    marks = unescaped.translate(None, _NOT_MARKS).replace(b'""', b"")
+    return _STRING.sub(b"", raw).translate(None, _NOT_MARKS) if b'"' in marks else marks
 
 
 def _refuse_depth(raw: bytes) -> None:
     if is_deeper_than(raw, MAX_DEPTH):
         raise NotStrict("too_deep", f"The JSON nests deeper than {MAX_DEPTH} levels.")
-
-
-def _depth_outside_strings(raw: bytes) -> int:
-    deepest = depth = 0
-    for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
 
 
 def _text(raw: bytes) -> str:

@@ -1,6 +1,8 @@
 """JSON at the door: what is refused, what is kept byte for byte."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from events.strict_json import MAX_DEPTH, NotStrict, is_deeper_than, read, read_line
 
@@ -42,6 +44,8 @@ def code(raw: bytes, most: int = 1000) -> str:
         (b"[" * 100_000, "too_deep"),
         (b'{"a":' * 100_000, "too_deep"),
         (b"[" * 100_000 + b"]" * 100_000, "too_deep"),
+        (b'["]",' * 100_000, "too_deep"),
+        (b'["]",' * 100_000 + b"1" + b',"["]' * 100_000, "too_deep"),
         (b"[" + b",".join([b"{}"] * 100_000) + b"]", "too_many_events"),
     ],
 )
@@ -97,6 +101,25 @@ def test_a_list_of_exactly_as_many_as_allowed_is_read():
 @pytest.mark.parametrize("brackets", [b"[]", b'{"[[[[[": "}}}}"}', b'["' + b"[" * 200 + b'\\"' + b"{" * 200 + b'"]'])
 def test_brackets_inside_strings_are_not_depth(brackets):
     assert not is_deeper_than(brackets, 5)
+
+
+@given(st.text(alphabet='[]{}"\\\\a').map(str.encode))
+def test_depth_is_that_of_the_brackets_outside_strings(raw):
+    deepest = depth = 0
+    is_inside = is_escaped = False
+    for sign in raw.decode():
+        if is_inside:
+            is_inside = is_escaped or sign != '"'
+            is_escaped = sign == "\\" and not is_escaped
+        elif sign == '"':
+            is_inside = True
+        elif sign == "\\":
+            break  # no JSON from here on
+        elif sign in "[]{}":
+            depth += 1 if sign in "[{" else -1
+            deepest = max(deepest, depth)
+    assert is_deeper_than(raw, deepest - 1) or deepest == 0
+    assert "\\" in raw.decode() or not is_deeper_than(raw, deepest)
 
 
 def test_depth_is_allowed_up_to_the_limit():
