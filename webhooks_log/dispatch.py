@@ -19,6 +19,7 @@ from django.utils import timezone
 from connections import turns
 from connections.models import KlaviyoAccount, Merchant
 from events.models import Event, Inbox
+from webhooks_log import stopping
 from webhooks_log.batch import Batch
 from webhooks_log.release import give_up, named_at_last, release
 
@@ -38,7 +39,7 @@ def run(*, now: datetime | None = None, seconds: float = LONGEST_SECONDS) -> boo
     What is left then has been rung for again.
     """
     found, ends = False, time.monotonic() + seconds
-    while (waiting := waiting_inboxes()) and time.monotonic() < ends:
+    while not stopping.is_asked() and (waiting := waiting_inboxes()) and time.monotonic() < ends:
         served = [drain(inbox, now=now, seconds=SLICE_SECONDS) for inbox in waiting]
         if not any(served):
             break  # others are at it
@@ -151,7 +152,12 @@ def waiting_inboxes() -> list[int]:
 
 
 def is_time_up(began: float, seconds: float | None, inbox_id: int) -> bool:
-    """Merchants take turns: a slice ends when others wait, and in any case before the queue would end it."""
+    """Merchants take turns: a slice ends when others wait, and in any case before the queue would end it.
+
+    A worker that is asked to stop ends its slice at once: what is left is for the next one.
+    """
+    if stopping.is_asked():
+        return True
     spent = time.monotonic() - began
     if spent < (seconds or SLICE_SECONDS):
         return False

@@ -7,8 +7,11 @@ import psutil
 import pytest
 
 from connections.models import KlaviyoAccount
+from events.models import Event, Inbox
+from tests.events.vrio_records import sale
 from tests.twin import Twin
-from tests.webhooks_log.books import assert_in_order, calls, wait_for_calls
+from tests.webhooks_log import inbox
+from tests.webhooks_log.books import assert_in_order, calls, repeats, wait_for_calls
 from tests.webhooks_log.hosts import Host, Place, wait_until
 from tests.webhooks_log.lanes import Shop
 from webhooks_log.cluster import born, is_ours
@@ -40,6 +43,42 @@ def test_asked_to_leave_it_ends_within_seconds_and_leaves_nothing_half_done(plac
     assert not KlaviyoAccount.objects.exclude(leased_until=None).exists()
     assert not Heartbeat.objects.filter(name__startswith="cluster:").exists()
     assert Attempt.objects.filter(kind="single").count() == len(calls(twin))
+
+
+def test_another_takes_a_lane_at_once_and_repeats_nothing(place: Place, twin: Twin) -> None:
+    """Long before the lease would run out."""
+    twin.settings(latency_ms=200)
+    shop, lasting = Shop(twin), {"LANE_LEASE_SECONDS": 600, "QUEUE_NAME": "shared"}
+    expected = [shop.owe(str(number)).unique_id for number in range(120)]
+    with Host(place, twin, **lasting) as one, Host(place, twin, **lasting) as other:
+        wait_until(lambda: Heartbeat.objects.filter(name__startswith="cluster:").count() == 2)
+        wait_for_calls(twin, 8)
+        holder = KlaviyoAccount.objects.get().lease_holder
+        first, second = (one, other) if holder_is_of(one, holder) else (other, one)
+        first.stop()
+        wait_until(lambda: owed() == 0, 20)
+        second.stop()
+    assert repeats(twin) == 0
+    assert_in_order(twin, expected)
+
+
+def holder_is_of(host: Host, holder: str) -> bool:
+    return int(holder.rpartition(":")[2]) in {member.pid for member in host.family()}
+
+
+def test_another_goes_on_dispatching_at_once(place: Place, twin: Twin) -> None:
+    merchant, lasting = inbox.shop(push_events=False), {"DISPATCH_LEASE_SECONDS": 600}
+    Inbox.objects.create(merchant=merchant)
+    inbox.post(merchant, *(sale(str(number)) for number in range(1, 301)))
+    undispatched = Event.objects.filter(state="received")
+    with Host(place, twin, DISPATCH_BATCH=2, **lasting) as one:
+        wait_until(lambda: undispatched.count() < 300)
+        one.stop()
+    assert undispatched.exists()
+    assert not Inbox.objects.exclude(leased_until=None).exists()
+    with Host(place, twin, **lasting):
+        wait_until(lambda: not undispatched.exists())
+    assert Delivery.objects.count() == 3 * 300
 
 
 def test_a_killed_workers_cluster_lives_on_until_the_next_worker_ends_it(one_place: Place, twin: Twin) -> None:
