@@ -21,10 +21,15 @@ FRESH: Mapping[str, Callable[[], str]] = {
 }
 
 
-def write_if_missing(folder: Path) -> bool:
-    """Whether a new `.env` was written into the folder; one that is there is never touched."""
+def env_file(folder: Path) -> Path:
+    """The file that the settings of this folder will read."""
+    return Path(os.environ.get("ENV_FILE", folder / ".env"))
+
+
+def write_if_missing(folder: Path, file: Path | None = None) -> bool:
+    """Whether a new `.env`, or that file, was written; one that is there is never touched. Or OSError."""
     try:
-        handle = os.open(folder / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = os.open(file or folder / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
     with os.fdopen(handle, "w", encoding="utf-8") as written:

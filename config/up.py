@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connections
 
-from config.envfile import write_if_missing
+from config.envfile import env_file, write_if_missing
 from config.together import Together
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -27,7 +27,12 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def main() -> int:
     """The exit status: 0 after Ctrl-C, 1 where something is in the way."""
-    fresh = write_if_missing(FOLDER)
+    file = env_file(FOLDER)
+    try:
+        fresh = write_if_missing(FOLDER, file)
+    except OSError as why:
+        print(f"{file} is not there and cannot be written: {why.strerror}. See ENV_FILE.", file=sys.stderr)
+        return 1
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         obstacle = what_is_in_the_way(settings.PORT, settings.SANDBOX_PORT)
@@ -39,7 +44,7 @@ def main() -> int:
         print(obstacle, file=sys.stderr)
         return 1
     if fresh:
-        print("Wrote .env with fresh secrets; only you can read it.", flush=True)
+        print(f"Wrote {file.name} with fresh secrets; only you can read it.", flush=True)
     return run(environment(settings.PORT, settings.SANDBOX_PORT))
 
 

@@ -56,6 +56,18 @@ def test_a_port_that_is_no_number_is_one_clear_line(tmp_path: Path) -> None:
     assert "PORT and SANDBOX_PORT are numbers" in told.stderr
 
 
+@pytest.mark.parametrize("name", ["mine.env", "nowhere/mine.env"])
+def test_the_file_that_env_file_names_is_written_and_no_other(tmp_path: Path, name: str) -> None:
+    house = House(tmp_path / "house")
+    environ = {"PATH": os.environ["PATH"], "PORT": "8000", "SANDBOX_PORT": "8000", "ENV_FILE": f"{tmp_path}/{name}"}
+    command = [sys.executable, "-m", "config.up"]
+    told = subprocess.run(command, cwd=house.folder, env=environ, capture_output=True, text=True, check=False)
+    assert (told.returncode, len(told.stderr.splitlines())) == (1, 1)
+    assert ("PORT and SANDBOX_PORT are both" if name == "mine.env" else "cannot be written") in told.stderr
+    assert (tmp_path / name).exists() == (name == "mine.env")
+    assert not (house.folder / ".env").exists()
+
+
 class House:
     """A copy of the project in a folder of its own, started as `make run` starts it."""
 
