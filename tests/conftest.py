@@ -157,4 +157,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     programs = sorted({str(report.longrepr).rsplit(f"{LEFT_OUT}: ", 1)[1].split(" is ")[0] for report in left_out})
     terminalreporter.section(f"{LEFT_OUT}: {len(left_out)} tests", sep="!", red=True, bold=True)
     terminalreporter.line(f"Not on this machine: {', '.join(programs)}. What they show was NOT checked by this run.")
-    terminalreporter.line("On Debian: apt-get install chromium postgresql redis-server systemd")
+    terminalreporter.line("On Debian: apt-get install chromium nginx-light postgresql redis-server systemd")

@@ -164,9 +164,9 @@ def program(name: str) -> str:
 
 
 def find(name: str) -> str | None:
-    """Debian keeps PostgreSQL's own programs off the PATH; the newest version wins."""
+    """Debian keeps PostgreSQL's own programs off the PATH, the newest version wins; and servers off that of some."""
     debian = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4]))
-    return debian[-1] if debian else shutil.which(name)
+    return debian[-1] if debian else shutil.which(name) or shutil.which(name, path="/usr/sbin")
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.running import ROOT, process
+from tests.running import ROOT, manage, process
 from tests.servers import free_port
 
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
@@ -29,6 +29,11 @@ def command(service: str) -> list[str]:
     return own or json.loads(re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1])
 
 
+def migrate(environ: dict[str, str]) -> None:
+    """The migrate service, once."""
+    manage(environ | SERVICES["migrate"]["environment"], *command("migrate")[2:])
+
+
 def health_check() -> list[str]:
     return json.loads(re.findall(r"^ +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[0])
 
@@ -40,12 +45,12 @@ def documented() -> dict[str, str]:
 
 
 @contextmanager
-def web(environ: dict[str, str], *, log: Path) -> Iterator[int]:
-    """The web service on a port of its own, once it is ready."""
-    port = free_port()
+def web(environ: dict[str, str], *, log: Path, port: int | None = None) -> Iterator[int]:
+    """The web service on that port or on one of its own, once it answers."""
+    port = port or free_port()
     words = [word.replace("8000", str(port)).replace("0.0.0.0", "127.0.0.1") for word in command("web")]
     with process(environ, "-m", *words, log=log):
-        _wait(f"http://127.0.0.1:{port}/healthz")
+        wait_for(f"http://127.0.0.1:{port}/healthz")
         yield port
 
 
@@ -55,7 +60,8 @@ def worker(environ: dict[str, str], name: str, *, log: Path) -> Iterator[int]:
         yield pid
 
 
-def _wait(address: str) -> None:
+def wait_for(address: str) -> None:
+    """Until it says yes; TimeoutError after a while."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         try:

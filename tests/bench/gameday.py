@@ -36,7 +36,7 @@ from tests.twin import Twin
 SECONDS = float(os.environ.get("GAMEDAY_SECONDS", "600"))
 RATE = float(os.environ.get("GAMEDAY_RATE", "5"))
 SETTLE_SECONDS = 300.0  # an alert that is over is told two minutes after
-OLD_MESSAGES = 20_000
+OLD_MESSAGES = 40_000
 BELLS = 2000
 OWNER, STAFF, PEOPLE = "olga@shop.test", "root@viaduct.test", "@klaviyo-demo.com"
 HEARD = ("Klaviyo refuses the key: Klaviyo", "Klaviyo accepts the key again: Klaviyo")
@@ -137,15 +137,16 @@ class Day:
     redis: RedisServer
     ears: Ears
     folder: Path
-    web_two: ExitStack = field(default_factory=ExitStack)
+    webs: list[ExitStack] = field(default_factory=lambda: [ExitStack(), ExitStack()])
     worker_two: ExitStack = field(default_factory=ExitStack)
     victim: int = 0
     ports: list[int] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
-    def start_web_two(self) -> None:
-        port = self.web_two.enter_context(deployed.web(self.environ, log=self.folder / "web2"))
-        self.ports[1:] = [port]
+    def start_web(self, number: int, port: int | None = None) -> int:
+        """The port it listens on, by default any."""
+        log = self.folder / f"web{number}"
+        return self.webs[number].enter_context(deployed.web(self.environ, log=log, port=port))
 
     def start_worker_two(self) -> None:
         self.victim = self.worker_two.enter_context(deployed.worker(self.environ, "two", log=self.folder / "worker2"))
@@ -158,9 +159,10 @@ class Day:
         self.start_worker_two()
 
     def restart_web(self) -> None:
-        """a web process is restarted"""
-        self.web_two.close()
-        self.start_web_two()
+        """the web processes are restarted, one after the other"""
+        for number, port in enumerate(self.ports):
+            self.webs[number].close()
+            self.start_web(number, port)
 
     def restart_redis(self) -> None:
         """Redis is stopped, and started after a while"""
@@ -187,17 +189,17 @@ class Day:
             time.sleep(1)
 
     def purge(self) -> None:
-        """the purge lets a hundred thousand old rows go"""
+        """the purge lets two hundred thousand old rows go"""
         manage(self.environ | {"ROW_DAYS": "31"}, "prune")
 
     def migrate(self) -> None:
-        """a migration puts triggers on the history"""
-        manage(self.environ, *deployed.command("migrate")[2:])
+        """a migration builds the indexes of messages anew, while they are written"""
+        deployed.migrate(self.environ)
 
     def troubles(self) -> list[Callable[[], None]]:
         return [
             self.kill_worker, self.restart_web, self.restart_redis, self.fill_queue, self.break_klaviyo,
-            self.revoke_and_mend_key, self.purge, self.migrate,
+            self.revoke_and_mend_key, self.migrate, self.purge,
         ]  # fmt: skip
 
     def live(self) -> None:
@@ -235,16 +237,16 @@ def a_day() -> Any:
             database.url, **deployed.documented(), REDIS_URL=redis.url, KLAVIYO_BASE_URL=twin.url, LOG_LEVEL="INFO",
             EMAIL_URL=ears.mail_url, HOOK=ears.hook_url, **QUICK,
         )  # fmt: skip
-        manage(environ, *deployed.command("migrate")[2:])
+        deployed.migrate(environ)
         with psycopg.connect(database.url, autocommit=True) as connection:
             connection.execute(SEED.replace("{rows}", str(OLD_MESSAGES)))
-        manage(environ, "migrate", "-v", "0", "connections", "0003")  # so that there is something to migrate
+        manage(environ, "migrate", "-v", "0", "webhooks_log", "0006")  # so that there is something to migrate
         key = manage(environ, "shell", "--no-imports", "-c", SET_UP).strip()
         day = Day(environ, twin, redis, ears, folder)
         running.callback(day.worker_two.close)
-        running.callback(day.web_two.close)
-        day.ports.append(running.enter_context(deployed.web(environ, log=folder / "web1")))
-        day.start_web_two()
+        for number, web in enumerate(day.webs):
+            running.callback(web.close)
+            day.ports.append(day.start_web(number))
         running.enter_context(deployed.worker(environ, "one", log=folder / "worker1"))
         day.start_worker_two()
         yield day, key

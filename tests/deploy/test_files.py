@@ -55,7 +55,7 @@ def test_web_and_worker_are_the_commands_of_the_procfile() -> None:
 def test_compose_gives_containers_nothing_they_do_not_need() -> None:
     for word in ("read_only: true", "cap_drop: [ALL]", "no-new-privileges:true", "service_completed_successfully"):
         assert word in COMPOSE
-    assert re.findall(r'"(\S+:\d+:\d+)"', COMPOSE) == ["127.0.0.1:8000:8000"]
+    assert re.findall(r'"(\S+:\d+:\d+)"', COMPOSE) == ["127.0.0.1:8000:8000", "127.0.0.1:8001:8000"]
 
 
 def test_the_production_environment_names_settings_that_exist() -> None:
@@ -65,9 +65,9 @@ def test_the_production_environment_names_settings_that_exist() -> None:
 
 def test_compose_waits_for_the_database_and_its_tables() -> None:
     services = yaml.safe_load(COMPOSE)["services"]
-    assert set(services) == {"migrate", "web", "worker", "db", "redis"}
+    assert set(services) == {"migrate", "web", "web-2", "worker", "db", "redis"}
     assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
-    for name in ("web", "worker"):
+    for name in ("web", "web-2", "worker"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert (services[name]["read_only"], services[name]["env_file"]) == (True, "production.env")
 
@@ -77,7 +77,20 @@ def test_systemd_reads_the_unit(unit: Path, tmp_path: Path) -> None:
     """With a program that this machine has in the place of the one that is installed."""
     need("systemd-analyze")
     here = re.sub(r"/opt/viaduct/\.venv/bin/\w+", "/bin/true", unit.read_text()).replace("/opt/viaduct", "/tmp")
-    (tmp_path / unit.name).write_text(here.replace("EnvironmentFile=/etc", "EnvironmentFile=-/etc"))
-    command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)]
+    file = tmp_path / unit.name.replace("@.", "@8000.")
+    file.write_text(here.replace("EnvironmentFile=/etc", "EnvironmentFile=-/etc").replace("/usr/bin/curl", "/bin/true"))
+    command = ["systemd-analyze", "verify", "--man=no", str(file)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert unit.name not in told.stderr, told.stderr
+    assert file.name not in told.stderr, told.stderr
+
+
+def test_the_units_run_the_commands_of_the_procfile() -> None:
+    web, worker = (unit.read_text() for unit in UNITS)
+    told = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    assert f"\nExecStart=/opt/viaduct/.venv/bin/{told['web'].replace('$PORT', '%i')}\n" in web
+    assert f"\nExecStart=/opt/viaduct/.venv/bin/{told['worker']}\n" in worker
+
+
+def test_the_proxy_asks_every_web_process_that_compose_starts() -> None:
+    asked = re.findall(r"server (127\.0\.0\.1:\d+) ", (DEPLOY / "nginx.conf").read_text())
+    assert asked == re.findall(r'"(127\.0\.0\.1:\d+):8000"', COMPOSE)
