@@ -1,6 +1,6 @@
 # Viaduct: `make run` to try it, `make test` to check it. Both need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-log-size bench-purge gameday image-steps lint audit format screenshots lock run-env dev-env clean
+.PHONY: help run test test-postgres soak bench-ingest soak-ingest bench-delivery bench-translate bench-dispatch bench-tab bench-log-size bench-purge upgrade-dump gameday image-steps lint audit format screenshots lock run-env dev-env clean
 
 PYTHON := .venv/bin/python
 # One more than two cores: half of a run is waiting for other processes.
@@ -50,6 +50,9 @@ bench-log-size: dev-env ## how large the log is at rest, against the same calls 
 
 bench-dispatch: dev-env ## how fast events become Deliveries, against a bare insert of the same rows
 	@$(PYTHON) -m tests.bench.dispatch
+
+upgrade-dump: dev-env ## keep a database of this release for the upgrade test (RELEASE=0.1.0)
+	@$(PYTHON) -m tests.upgrade.make_dump $(RELEASE)
 
 gameday: dev-env ## ten minutes of trouble on real processes, and a page that says what became of it (GAMEDAY_SECONDS)
 	@$(PYTHON) -m tests.bench.gameday

@@ -3,8 +3,12 @@
 import webhooks_log.models
 from django.db import migrations, models
 
+from connections.live_indexes import AddIndexLive, RemoveIndexLive
+
 
 class Migration(migrations.Migration):
+
+    atomic = False  # indexes of a large table, while everybody goes on writing
 
     dependencies = [
         ('connections', '0004_append_only_history'),
@@ -13,35 +17,35 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveIndex(
+        RemoveIndexLive(
             model_name='delivery',
             name='delivery_by_state',
         ),
-        migrations.RemoveIndex(
+        RemoveIndexLive(
             model_name='delivery',
             name='delivery_by_metric',
         ),
-        migrations.RemoveIndex(
+        RemoveIndexLive(
             model_name='delivery',
             name='delivery_phone_dropped',
         ),
-        migrations.RemoveIndex(
+        RemoveIndexLive(
             model_name='delivery',
             name='delivery_in_trouble',
         ),
-        migrations.AddIndex(
+        AddIndexLive(
             model_name='delivery',
             index=models.Index(models.F('connection'), models.F('state'), models.OrderBy(models.F('id'), descending=True), name='delivery_by_state'),
         ),
-        migrations.AddIndex(
+        AddIndexLive(
             model_name='delivery',
             index=models.Index(models.F('connection'), models.F('metric'), models.OrderBy(models.F('id'), descending=True), name='delivery_by_metric'),
         ),
-        migrations.AddIndex(
+        AddIndexLive(
             model_name='delivery',
             index=models.Index(models.F('connection'), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('phone_dropped_at__isnull', False)), name='delivery_phone_dropped'),
         ),
-        migrations.AddIndex(
+        AddIndexLive(
             model_name='delivery',
             index=models.Index(models.F('connection'), webhooks_log.models.AnswerClass('http_status'), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('http_status__gte', 300), models.Q(('attempt_count__gt', 0), ('http_status', None)), _connector='OR'), name='delivery_by_trouble'),
         ),
