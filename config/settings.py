@@ -105,6 +105,7 @@ if IS_SQLITE:
         # synchronous=FULL: an answer of 202 promises that the event survives a power cut.
         "init_command": (
             "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            "PRAGMA secure_delete=ON;"  # what was emptied is overwritten, whatever SQLite was built with
             "PRAGMA cache_size=-20000; PRAGMA mmap_size=134217728;"
             # The clock writes the log back into the file; whoever commits does it only where no clock runs.
             "PRAGMA wal_autocheckpoint=8000;"

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model
 
+from connections.anonymous import without_people
 from connections.models import AuditEntry, Merchant
 from connections.tenancy import merchant_of
 
@@ -25,7 +26,8 @@ def record(
 ) -> AuditEntry:
     """Write one entry. `action` is a short past tense ("key replaced"), `changes` {field: (before, after)}.
 
-    Without an actor the entry is Viaduct's own doing. The merchant is the object's unless it is named.
+    Without an actor the entry is Viaduct's own doing. The merchant is the object's unless it is named. A reason is kept
+    without e-mail addresses and phone numbers.
     """
     known = actor is not None and actor.pk is not None
     return AuditEntry.objects.create(
@@ -37,7 +39,7 @@ def record(
         object_id=str(obj.pk) if obj is not None else "",
         object_name=name_of(obj),
         changes={field: [_plain(before), _plain(after)] for field, (before, after) in (changes or {}).items()},
-        reason=reason,
+        reason=without_people(reason),
     )
 
 

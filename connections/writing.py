@@ -84,6 +84,15 @@ def update_rows(rows: Collection[models.Model], names: Sequence[str]) -> None:
         _update_each(cursor, model, [field.column for field in fields], values)
 
 
+def delete_rows(model: Model, pks: Collection[int]) -> None:
+    """Delete rows by their primary keys, without asking who else names them: callers know that nobody does."""
+    if not pks:
+        return
+    key = _quoted(model._meta.pk.column)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {_quoted(model._meta.db_table)} WHERE {key} IN ({_places(list(pks))})", list(pks))
+
+
 # ── Values ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 def insert_values(model: Model, columns: Sequence[str], rows: Sequence[Values]) -> None:
     """Insert rows given in the order of `columns`, primary key included; call it inside a transaction."""

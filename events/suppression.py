@@ -19,3 +19,10 @@ def suppress(merchant: Merchant, source_id: int, vrio_id: str, email: str, *, se
     for digest in digests(source_id, vrio_id, email):
         Suppression.objects.filter(merchant=merchant, digest=digest).delete()
         Suppression.objects.create(merchant=merchant, digest=digest, sends_later_purchases=sends_later_purchases)
+
+
+def follow(known: Suppression, source_id: int, vrio_id: str) -> Suppression:
+    """Remember one more of Vrio's ids of a person who was erased by address, as from the same moment."""
+    (digest,) = digests(source_id, vrio_id, "")
+    wishes = {"erased_at": known.erased_at, "sends_later_purchases": known.sends_later_purchases}
+    return Suppression.objects.get_or_create(merchant=known.merchant, digest=digest, defaults=wishes)[0]

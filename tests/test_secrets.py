@@ -7,14 +7,13 @@ found.
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as configured
 from django.core.signals import got_request_exception
-from django.db import connection as database
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 from django_q.brokers import get_broker
@@ -27,12 +26,12 @@ from config.logs import JsonFormatter
 from connections import audit, doctor, keys
 from connections.klaviyo.sandbox.accounts import FULL_KEY, REVOKED_KEY, SECOND_FULL_KEY
 from connections.models import Connection
+from tests.dump import stored, unpacked
 from tests.events.door import call
 from tests.webhooks_log.lanes import pump
 from tests.webhooks_log.shop import merchant, person, source, superuser
 from webhooks_log import dispatch
-from webhooks_log.models import Attempt, AttemptContent, Body
-from webhooks_log.packing import unpack
+from webhooks_log.models import Attempt
 
 pytestmark = pytest.mark.django_db
 PLACED = Path("tests/fixtures/events/placed_order/event.json").read_bytes()
@@ -83,32 +82,10 @@ def test_the_database_holds_no_secret(secrets_of_the_day, shop):
     assert_leaks(stored())
 
 
-def stored() -> list[bytes]:
-    """On SQLite the files themselves, free pages and all; on PostgreSQL every row of every table, as a dump has it."""
-    if database.vendor == "sqlite":
-        with database.cursor() as cursor:
-            cursor.execute("PRAGMA database_list")
-            name = cursor.fetchone()[2]
-        files = [path for ending in ("", "-wal") if (path := Path(name + ending)).exists()]
-        assert files
-        return [path.read_bytes() for path in files]
-    return [row.encode() for row in _dumped()]
-
-
-def _dumped() -> Iterator[str]:
-    with database.cursor() as cursor:
-        for table in database.introspection.table_names(cursor):
-            cursor.execute(f"SELECT whole::text FROM {database.ops.quote_name(table)} AS whole")
-            for (row,) in cursor.fetchall():
-                yield row
-                yield from (bytes.fromhex(told).decode("latin-1") for told in re.findall(r"\\x((?:[0-9a-f]{2})+)", row))
-
-
 def test_nothing_packed_holds_a_secret(secrets_of_the_day):
-    packed = [(row.content, row.codec) for row in Body.objects.exclude(content=None)]
-    packed += [(row.packed, row.codec) for row in AttemptContent.objects.exclude(packed=None)]
+    packed = unpacked()
     assert packed
-    assert_clean(secrets_of_the_day, [unpack(bytes(content), codec) for content, codec in packed])
+    assert_clean(secrets_of_the_day, packed)
 
 
 # ── Logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from webhooks_log.outbox import Draft, key_of
 from webhooks_log.packing import packed_body, unpack_body
 from webhooks_log.reasons import sentence
 from webhooks_log.release import past_before
+from webhooks_log.replaced import replacing_bodies
 
 State = Delivery.State
 SETTLED_BY_OTHERS = ("already_told", "carried")  # another row has said it
@@ -67,7 +68,8 @@ def again(rows: Sequence[Delivery], wish: Wish, *, now: datetime) -> dict[int, s
     for row in due:
         vary(row, wish, now=now, is_anew=row.pk in anew)
     store([row for row in due if row.pk not in anew])
-    update_rows(due, WRITTEN)
+    with replacing_bodies([row.pk for row in due]):
+        update_rows(due, WRITTEN)
     return refused
 
 

@@ -16,11 +16,11 @@ from events.facts import Broken, Facts, Ignored, Known, Message, Order, Skipped
 from events.history import Entry
 from events.mirror import Mirror, Noted
 from events.models import Customer, Event, Suppression
-from events.suppression import digests
+from events.suppression import digests, follow
 from events.translate import translate
 from events.vrio import read
-from webhooks_log import counts, trial_message
-from webhooks_log.judge import Gatekeeper, is_erased, is_from_a_test_link
+from webhooks_log import counts, erasure, trial_message
+from webhooks_log.judge import Gatekeeper, is_erased, is_from_a_test_link, skipped
 from webhooks_log.models import Delivery
 from webhooks_log.outbox import Draft, Outbox
 from webhooks_log.release import UNNAMED, UNPLACED, facts_of, release
@@ -57,6 +57,7 @@ class Batch:
         self.received = sum(event.dispatched_at is None and not trial_message.is_test(event) for event in events)
         self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
         self.erased = suppressions(merchant, self.told)
+        self.erased |= {digests(event.source_id, vrio_id, "")[0]: row for row, event, vrio_id in self.known_besides()}
         self.outbox = Outbox(
             merchant,
             gatekeepers(merchant, self.erased),
@@ -65,10 +66,11 @@ class Batch:
         )
         tests = [event for event in events if trial_message.is_test(event)]
         self.outbox.owed += [owed for event in tests if (owed := trial_message.owed(event, merchant, now))]
-        self.mirror = Mirror(merchant, [(told.event, told.facts) for told in self.told], now=now, locks=locks)
+        living = [(told.event, told.facts) for told in self.told if not self.was_erased(told.event, told.facts)]
+        self.mirror = Mirror(merchant, living, now=now, locks=locks)
         self.outbox.expect([*self.mirror.people(), *(told.facts.customer for told in self.told)])
         self.named: set[int] = set()
-        self.forgotten: list[Event] = []  # of people who were erased: judged, noted, emptied
+        self.forgotten: list[tuple[Event, Facts]] = []  # of people who were erased: judged, noted, emptied
         self.placed: set[str] = set()
 
     def decide(self) -> list[Draft]:
@@ -82,8 +84,7 @@ class Batch:
         self.mirror.save()
         accounts = self.outbox.save()
         update_rows(self.events, JUDGED)
-        if self.forgotten:
-            Event.objects.filter(pk__in=[event.pk for event in self.forgotten]).update(body=b"")
+        self.forget()
         counts.add(self.counted(), self.now)
         return accounts | self.let_go()
 
@@ -124,10 +125,8 @@ class Batch:
         return Told(event, facts)
 
     def judge(self, event: Event, facts: Facts) -> None:
-        email = facts.customer.email if facts.customer else ""
-        if is_erased(self.erased, event.source_id, facts, email):
-            self.forgotten.append(event)
-            self.owe(event, None, anonymous(facts), Known())
+        if self.was_erased(event, facts) or self.is_about_the_erased(event, facts):
+            self.pass_over(event, facts)
             return
         noted = self.mirror.note(event, facts)
         event.customer = noted.customer
@@ -140,6 +139,46 @@ class Batch:
                 self.judge_again(noted.successor)
         if noted.customer:
             self.mirror.announce(noted.customer)
+
+    def was_erased(self, event: Event, facts: Facts) -> bool:
+        """Whether it names, by address or by Vrio's id, somebody who was erased and is not to be told of again."""
+        return is_erased(self.erased, event.source_id, facts, facts.customer.email if facts.customer else "")
+
+    def is_about_the_erased(self, event: Event, facts: Facts) -> bool:
+        """Whether it names nobody, but an order of somebody who was erased."""
+        customer = self.mirror.customer_of(event, facts)
+        return customer is not None and customer.erased_at is not None
+
+    def pass_over(self, event: Event, facts: Facts) -> None:
+        """Note what happened without whom it happened to; none of it goes out, now or later."""
+        self.forgotten.append((event, facts))
+        event.tracking_number = ""
+        before = len(self.outbox.owed)
+        self.owe(event, None, anonymous(facts), Known())
+        for owed in self.outbox.owed[before:]:
+            if owed.row.state == Delivery.State.WAITING:
+                self.outbox.state(owed.row, skipped("erased"))
+
+    def forget(self) -> None:
+        """Empty what came of people who were erased, and remember the ids under which Vrio knows them besides."""
+        Event.objects.filter(pk__in=[event.pk for event, _ in self.forgotten]).update(body=b"")
+        forgotten = {event.pk: facts for event, facts in self.forgotten}
+        for row, event, vrio_id in self.known_besides():
+            if event.pk in forgotten:
+                follow(row, event.source_id, vrio_id)
+                email = forgotten[event.pk].customer.email
+                erasure.erase_stub(self.merchant, email, event.source_id, vrio_id[:50])
+
+    def known_besides(self) -> list[tuple[Suppression, Event, str]]:
+        """Under which ids of Vrio's these events name people who were erased by address."""
+        if not self.erased:
+            return []
+        named = [(told.event, told.facts, told.facts.customer) for told in self.told if told.facts.customer_id]
+        return [
+            (row, event, facts.customer_id)
+            for event, facts, person in named
+            if person and person.email and (row := self.erased.get(digests(0, "", person.email)[0]))
+        ]
 
     def owe(self, event: Event, customer: Customer | None, facts: Facts, known: Known) -> None:
         said = translate(facts, known)

@@ -4,24 +4,31 @@ Beside the corridor: begun on the owner's page or by `manage.py erase`, carried 
 step looks at the tables, so it may be repeated and may die anywhere. The Erasure's row is the proof that it was done.
 """
 
+import time
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from connections import audit, turns
+from connections.anonymous import without_people
 from connections.models import Merchant
 from connections.secrets import fingerprint, seal, unseal
+from connections.sqlite.write_back import empty_log
 from events import forgetting
 from events.models import Customer, Inbox
 from webhooks_log import deletion
-from webhooks_log.models import Attempt, AttemptContent, Body, Delivery, Erasure, Note, SavedFilter
+from webhooks_log.models import Attempt, AttemptContent, Body, Delivery, Erasure, Note, Replay, SavedFilter
 
 PURPOSE = "erasure"
 ERASED = "erased"
-TURN_SECONDS = 60.0
+LEASE_SECONDS = 60.0
+TURN_SECONDS = 5.0  # in which old events are looked through at a time
+RANGE = 50_000  # Deliveries looked through at a time
+LEAST_DIGITS = 7
+LEFT = "left to look through"
 OPEN = (Delivery.State.QUEUED, Delivery.State.WAITING)
 
 
@@ -43,7 +50,7 @@ def request(
             sealed_email=seal(email),
             actor=actor,
             actor_name=actor.get_username() if actor else "Viaduct",
-            reason=reason,
+            reason=without_people(reason),
             tells_klaviyo=tells_klaviyo,
             sends_later_purchases=sends_later_purchases,
         )
@@ -51,11 +58,22 @@ def request(
     return erasure
 
 
-def advance(erasure: Erasure, *, now: datetime | None = None) -> Erasure:
-    """Do what can be done now; the row says how far it came."""
-    now = now or timezone.now()
+def erase_stub(merchant: Merchant, email: str, source_id: int, vrio_id: str) -> None:
+    """An event has named a customer known by id only, and it is somebody who was erased: what came of them goes too."""
+    stub = Customer.objects.filter(source=source_id, vrio_id=vrio_id, email="").first()
+    if stub is None:
+        return
+    asked = Erasure.objects.filter(merchant=merchant, digest=fingerprint(email, PURPOSE), state=Erasure.State.REQUESTED)
+    erasure = asked.filter(found={}).first() or request(merchant, email, actor=None, reason="An event came late.")
+    erasure.found = {"customers": [stub.pk]}
+    erasure.save(update_fields=("found",))
+
+
+def advance(erasure: Erasure, *, now: datetime | None = None, seconds: float = TURN_SECONDS) -> Erasure:
+    """Do what can be done now and, in looking through old events, within `seconds`; the row says how far it came."""
+    now, ends_at = now or timezone.now(), time.monotonic() + seconds
     erasure.refresh_from_db()
-    if erasure.state == Erasure.State.REQUESTED and _suppress(erasure, now) and not _on_the_wire(erasure).exists():
+    if erasure.state == Erasure.State.REQUESTED and _is_still(erasure, now) and _look_through(erasure, now, ends_at):
         _scrub(erasure, now)
     if erasure.state == Erasure.State.SCRUBBED and deletion.tell(erasure, now=now):
         _finish(erasure, now)
@@ -65,27 +83,28 @@ def advance(erasure: Erasure, *, now: datetime | None = None) -> Erasure:
 def advance_all(*, now: datetime | None = None) -> int:
     """For the clock: carry on every erasure that is not done; how many there were."""
     rows = list(Erasure.objects.exclude(state=Erasure.State.DONE).order_by("requested_at")[:100])
+    ends_at = time.monotonic() + TURN_SECONDS
     for erasure in rows:
-        advance(erasure, now=now)
+        advance(erasure, now=now, seconds=ends_at - time.monotonic())
     return len(rows)
 
 
 # ── Suppressed, and nothing more leaves ──────────────────────────────────────────────────────────────────────────────
+def _is_still(erasure: Erasure, now: datetime) -> bool:
+    return _suppress(erasure, now) and not _deliveries(erasure).filter(state=Delivery.State.SENDING).exists()
+
+
 def _suppress(erasure: Erasure, now: datetime) -> bool:
     """Under the dispatcher's own turn, so that no batch that knows nothing of it is halfway; False if one is."""
     inbox, _ = Inbox.objects.get_or_create(merchant=erasure.merchant)
-    turn = turns.take(Inbox, inbox.pk, holder=f"erasure {erasure.pk}", seconds=TURN_SECONDS)
+    turn = turns.take(Inbox, inbox.pk, holder=f"erasure {erasure.pk}", seconds=LEASE_SECONDS)
     if turn is None:
         return False
     try:
         with transaction.atomic():
-            email, customers = _person(erasure)
-            if "customers" not in erasure.found:
-                forgetting.suppress_person(
-                    erasure.merchant, email, customers, sends_later=erasure.sends_later_purchases
-                )
-                erasure.found = {"customers": [customer.pk for customer in customers]}
-                erasure.save(update_fields=("found",))
+            _lock(erasure)
+            if "events" not in erasure.found:
+                _begin(erasure)
             skipped = _deliveries(erasure).filter(state__in=OPEN)
             skipped.update(
                 state=Delivery.State.SKIPPED, reason=ERASED, detail="", next_attempt_at=None, settled_at=now,
@@ -96,39 +115,132 @@ def _suppress(erasure: Erasure, now: datetime) -> bool:
     return True
 
 
-def _person(erasure: Erasure) -> tuple[str, list[Customer]]:
-    email = unseal(bytes(erasure.sealed_email or b""))
-    return email, list(forgetting.customers_called(erasure.merchant, email).order_by("pk"))
+def _begin(erasure: Erasure) -> None:
+    """Whom it is about, and how far back there is to look."""
+    email = _email(erasure)
+    called = set(forgetting.customers_called(erasure.merchant, email).values_list("pk", flat=True))
+    customers = Customer.objects.filter(pk__in={*erasure.found.get("customers", []), *called}).order_by("pk")
+    wishes = {"sends_later": erasure.sends_later_purchases}
+    forgetting.suppress_person(erasure.merchant, email, customers, **wishes)
+    erasure.found = {
+        "customers": [customer.pk for customer in customers],
+        "events": 0,
+        "deliveries": 0,
+        LEFT: {"event": [0, forgetting.last_event(erasure.merchant)], "delivery": [0, _last_delivery(erasure)]},
+    }
+    erasure.save(update_fields=("found",))
+    _ask_for_former_addresses(erasure, email)
+
+
+def _ask_for_former_addresses(erasure: Erasure, email: str) -> None:
+    """Messages went to other addresses before: profiles of their own at Klaviyo, unless they are somebody else's."""
+    told = Delivery.objects.filter(customer__in=erasure.found["customers"]).exclude(email__in=("", email))
+    for former in sorted(set(told.values_list("email", flat=True))):
+        if forgetting.customers_called(erasure.merchant, former).exists():
+            continue
+        request(
+            erasure.merchant,
+            former,
+            actor=erasure.actor,
+            reason=f"Former address of erasure {erasure.pk}",
+            tells_klaviyo=erasure.tells_klaviyo,
+            sends_later_purchases=erasure.sends_later_purchases,
+        )
+
+
+def _email(erasure: Erasure) -> str:
+    return unseal(bytes(erasure.sealed_email or b""))
+
+
+def _lock(erasure: Erasure) -> None:
+    """Keep others from carrying it on until the transaction ends, and see how far they came."""
+    Erasure.objects.select_for_update().get(pk=erasure.pk)
+    erasure.refresh_from_db(fields=("state", "found", "scrubbed_at"))
 
 
 def _deliveries(erasure: Erasure) -> QuerySet[Delivery]:
-    email, _ = _person(erasure)
-    theirs = Q(customer__in=erasure.found.get("customers", [])) | Q(customer=None, email=email)
-    return Delivery.objects.filter(theirs, merchant=erasure.merchant)
+    """Those of the customers; and of what is open, whatever is addressed to them."""
+    open_rows = Q(
+        connection__merchant=erasure.merchant, state__in=(*OPEN, Delivery.State.SENDING), email=_email(erasure)
+    )
+    return Delivery.objects.filter(Q(customer__in=erasure.found["customers"]) | open_rows, merchant=erasure.merchant)
 
 
-def _on_the_wire(erasure: Erasure) -> QuerySet[Delivery]:
-    return _deliveries(erasure).filter(state=Delivery.State.SENDING)
+# ── What was said long ago ───────────────────────────────────────────────────────────────────────────────────────────
+def _look_through(erasure: Erasure, now: datetime, ends_at: float) -> bool:
+    """Empty what names the person without being theirs, in blocks of a short transaction each; True when through."""
+    spelled = _spelled(erasure)
+    while (left := erasure.found.get(LEFT)) and time.monotonic() < ends_at:
+        what = "event" if left["event"] else "delivery"
+        after, until = left[what]
+        look = _look_at_events if what == "event" else _look_at_deliveries
+        ids, seen = look(erasure, spelled, after, until)
+        with transaction.atomic():
+            _lock(erasure)
+            emptied = forgetting.empty_events(ids) if what == "event" else _empty_deliveries(ids, now)
+            _note_progress(erasure, what, emptied, seen, until)
+    return LEFT not in erasure.found
+
+
+def _look_at_events(erasure: Erasure, spelled: list[str], after: int, until: int) -> tuple[list[int], int]:
+    customers = set(erasure.found["customers"])
+    return forgetting.look_through(erasure.merchant, customers, spelled, after=after, until=until)
+
+
+def _look_at_deliveries(erasure: Erasure, spelled: list[str], after: int, until: int) -> tuple[list[int], int]:
+    seen = min(after + RANGE, until)
+    rows = Delivery.objects.filter(merchant=erasure.merchant, pk__gt=after, pk__lte=seen, email__iexact=spelled[0])
+    return list(rows.values_list("pk", flat=True)), seen
+
+
+def _note_progress(erasure: Erasure, what: str, emptied: int, seen: int, until: int) -> None:
+    """In the row itself, so that a process that dies here has lost one block."""
+    found = dict(erasure.found)
+    found["events" if what == "event" else "deliveries"] += emptied
+    left = {**found.pop(LEFT, {}), what: [seen, until] if seen < until else []}
+    if any(left.values()):
+        found[LEFT] = left
+    erasure.found = found
+    erasure.save(update_fields=("found",))
+
+
+def _spelled(erasure: Erasure) -> list[str]:
+    """The address, and numbers that are long enough to be nobody else's."""
+    customers = Customer.objects.filter(pk__in=erasure.found["customers"]).values_list("phone", "phone_e164")
+    numbers = {number for pair in customers for number in pair if len(number) >= LEAST_DIGITS}
+    return [_email(erasure), *sorted(numbers)]
 
 
 # ── Emptied ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 @transaction.atomic
 def _scrub(erasure: Erasure, now: datetime) -> None:
-    email, _ = _person(erasure)
-    customers = erasure.found["customers"]
+    _lock(erasure)
+    if erasure.state != Erasure.State.REQUESTED:
+        return
+    email, spelled, customers = _email(erasure), _spelled(erasure), erasure.found["customers"]
+    theirs = list(Delivery.objects.filter(customer__in=customers).values_list("pk", flat=True))
+    merchant = erasure.merchant
     erasure.found = {
         "customers": customers,
-        "deliveries": _empty_deliveries(list(_deliveries(erasure).values_list("pk", flat=True)), now),
-        "events": sum(map(forgetting.empty_events, forgetting.events_of(erasure.merchant, email, customers))),
-        "notes": Note.objects.filter(customer__in=customers).delete()[0],
-        "refusals": forgetting.delete_refusals(erasure.merchant, email),
-        "filters": _forget_filters(erasure.merchant, email),
+        "deliveries": erasure.found["deliveries"] + _empty_deliveries(theirs, now),
+        "events": erasure.found["events"],
+        "notes": Note.objects.filter(Q(customer__in=customers) | _any_spelled("text", spelled, merchant)).delete()[0],
+        "refusals": forgetting.delete_refusals(merchant, spelled),
+        "filters": _forget_filters(merchant, email),
+        "replays": Replay.objects.filter(_any_spelled("reason", spelled, merchant)).update(reason="(left out)"),
     }
     forgetting.empty_customers(customers, now=now)
     erasure.state, erasure.scrubbed_at = Erasure.State.SCRUBBED, now
     erasure.save(update_fields=("found", "state", "scrubbed_at"))
     if erasure.tells_klaviyo:
         deletion.owe(erasure, now=now)
+
+
+def _any_spelled(field: str, spelled: list[str], merchant: Merchant) -> Q:
+    named = Q()
+    for text in spelled:
+        named |= Q(**{f"{field}__icontains": text})
+    return named & Q(merchant=merchant)
 
 
 def _empty_deliveries(ids: list[int], now: datetime) -> int:
@@ -141,10 +253,14 @@ def _empty_deliveries(ids: list[int], now: datetime) -> int:
     return Delivery.objects.filter(pk__in=ids).update(email="", notes=[], detail="", draft=None)
 
 
+def _last_delivery(erasure: Erasure) -> int:
+    return Delivery.objects.filter(merchant=erasure.merchant).aggregate(last=Max("pk"))["last"] or 0
+
+
 def _forget_filters(merchant: Merchant, email: str) -> int:
     """Saved searches of the merchant's people that spell the address."""
     local, _, domain = email.partition("@")
-    spelled = Q(query__icontains=email) | Q(query__icontains=f"{local}%40{domain}")
+    spelled = Q(query__icontains=email) | Q(query__icontains=f"{local}%40{domain}") | Q(name__icontains=email)
     return SavedFilter.objects.filter(spelled, user__memberships__merchant=merchant).delete()[0]
 
 
@@ -156,3 +272,4 @@ def _finish(erasure: Erasure, now: datetime) -> None:
         emptied = {name: (None, rows if isinstance(rows, int) else len(rows)) for name, rows in erasure.found.items()}
         told = {f"deletion at {call.account}": (None, call.state) for call in erasure.calls.select_related("account")}
         audit.record(erasure.actor, "erasure done", erasure, {**emptied, **told}, merchant=erasure.merchant)
+    empty_log()

@@ -348,7 +348,7 @@ class Erasure(models.Model):
     """A person who asked to be forgotten, and the proof that it was done; the person is only known by a keyed hash."""
 
     class State(models.TextChoices):
-        REQUESTED = "requested", "Waiting for a message on its way"
+        REQUESTED = "requested", "Suppressed; old events are being looked through"
         SCRUBBED = "scrubbed", "Forgotten here, not yet at Klaviyo"
         DONE = "done", "Done"
 

@@ -20,6 +20,7 @@ from webhooks_log import refused_phones
 from webhooks_log.judge import QUEUED, SKIPPED, WAITING, Gatekeeper, Judgement, skipped
 from webhooks_log.models import Delivery
 from webhooks_log.packing import packed_body
+from webhooks_log.replaced import replacing_bodies
 
 Key = tuple[int, str, str]  # connection, metric, unique id
 
@@ -230,7 +231,8 @@ def write(owed: Iterable[Draft]) -> set[int]:
         row.body = body
     known = [entry.row for entry in rows if entry.row.pk is not None]
     insert_rows([entry.row for entry in rows if entry.row.pk is None])
-    update_rows(known, WRITTEN)
+    with replacing_bodies([row.pk for row in known]):
+        update_rows(known, WRITTEN)
     return {entry.row.account_id for entry in rows if entry.row.state == QUEUED}
 
 

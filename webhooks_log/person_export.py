@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.forms.models import model_to_dict
 
 from connections.models import Merchant
@@ -30,13 +30,20 @@ def export_person(merchant: Merchant, email: str, *, now: datetime) -> bytes:
         "written_at": now,
         "customers": [_customer(customer) for customer in customers],
         "events": [_event(event) for block in blocks for event in Event.objects.filter(pk__in=block).order_by("pk")],
-        "messages": [_delivery(row) for row in Delivery.objects.filter(customer__in=ids).order_by("pk")],
+        "messages": [_delivery(row) for row in _messages(merchant, email, ids)],
+        "refused": [bytes(body).decode(errors="replace") for body in forgetting.refusals_of(merchant, email)],
         "notes": [
             {"at": note.at, "text": note.text, "by": note.author_name}
             for note in Note.objects.filter(customer__in=ids).order_by("pk")
         ],
     }
     return json.dumps(document, cls=_Plain, indent=2, ensure_ascii=False).encode()
+
+
+def _messages(merchant: Merchant, email: str, customer_ids: list[int]) -> Iterable[Delivery]:
+    """Theirs, and what was addressed to them whosever it is."""
+    theirs = Q(customer__in=customer_ids) | Q(email__iexact=email)
+    return Delivery.objects.filter(theirs, merchant=merchant).order_by("pk")
 
 
 def _customer(customer: Customer) -> dict[str, Any]:

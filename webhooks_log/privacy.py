@@ -23,6 +23,7 @@ from webhooks_log.page import page, told
 from webhooks_log.person_export import export_person
 
 SHOWN = 100
+REQUEST_SECONDS = 2.0
 
 
 class PersonForm(forms.Form):
@@ -107,12 +108,12 @@ def person_erase(request: HttpRequest) -> HttpResponse:
         return _page(request, PersonForm(user=request.user), ready=form)
     given = {name: form.cleaned_data[name] for name in ("reason", "tells_klaviyo", "sends_later_purchases")}
     row = erasure.request(form.cleaned_data["merchant"], form.cleaned_data["email"], actor=request.user, **given)
-    erasure.advance(row)
+    erasure.advance(row, seconds=REQUEST_SECONDS)
     return told(request, SAID[row.state], reverse("admin:privacy"))
 
 
 SAID = {
-    Erasure.State.REQUESTED: "Suppressed. A message is still on its way; the rest follows by itself within a minute.",
+    Erasure.State.REQUESTED: "Suppressed: nothing more goes out. The rest follows within minutes; see the list below.",
     Erasure.State.SCRUBBED: "Forgotten here. Klaviyo is being asked to delete the profile; see the list below.",
     Erasure.State.DONE: "Forgotten. The list below is the record that it was done.",
 }

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from connections import audit, turns
+from connections.anonymous import without_people
 from connections.models import Merchant
 from webhooks_log.again import Refused, Wish, again, locked
 from webhooks_log.dispatch import ring_lanes
@@ -148,7 +149,7 @@ def start(
         replay = Replay.objects.create(
             merchant=found.merchant,
             actor=actor if actor is not None and actor.pk else None,
-            reason=reason.strip(),
+            reason=without_people(reason.strip()),
             selection={"filter": asdict(selection), "last_id": found.last_id},
             total=found.count,
             **choices,

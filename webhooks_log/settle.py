@@ -14,12 +14,13 @@ from django.db import transaction
 
 from connections.turns import Turn, held
 from connections.writing import insert_values, moment_value, reserve_ids, update_values
-from webhooks_log import attempt_log, counts, fresh_profile, refused_phones
+from webhooks_log import attempt_log, counts, fresh_profile, gates, refused_phones
 from webhooks_log.claim import Owed
 from webhooks_log.deliver import Outcome
 from webhooks_log.job_parts import Part
 from webhooks_log.models import Attempt, AttemptContent, Body, Delivery
 from webhooks_log.packing import packed_body
+from webhooks_log.replaced import forget_unnamed
 
 ATTEMPT_COLUMNS = (
     "id", "delivery_id", "body_id", "kind", "started_at", "duration_ms", "status", "verdict", "error",
@@ -116,6 +117,8 @@ def drop_phones(turn: Turn, block: Block, bodies: Sequence[tuple[Owed, bytes]], 
         is_kept = mine.filter(state=Delivery.State.SENDING).count() == len(bodies)
         refused_phones.remember(turn.pk, _refused(calls), now=now)
         _write_attempts(calls, is_late=not is_kept)
+        if not is_kept:
+            forget_unnamed([body.pk for body in stored], refused)
     attempt_log.note(Block(calls))
     for (row, _), kept in zip(bodies, stored, strict=True):
         row.body_id, row.packed, row.codec, row.size = kept.pk, bytes(kept.content or b""), kept.codec, kept.size
@@ -127,7 +130,8 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
     calls = [call for call in calls if not call.pk]
     if not calls:
         return
-    _write_parts(calls)
+    forgotten = gates.erased_among(call.row for call in calls) if is_late else set()
+    _write_parts([call for call in calls if call.row.customer_id not in forgotten])
     attempts, contents = [], []
     for pk, call in zip(reserve_ids(Attempt, len(calls)), calls, strict=True):
         call.pk, exchange, verdict = pk, call.outcome.exchange, call.outcome.verdict.name
@@ -136,7 +140,8 @@ def _write_attempts(calls: list[Call], *, is_late: bool) -> None:
             exchange.status, verdict, exchange.silence or "", exchange.header("X-Klaviyo-Req-Id")[:64],
             is_late, call.without_phone, call.job, call.job_offset,
         ))  # fmt: skip
-        contents.append((pk, call.outcome.packed, call.outcome.codec))
+        packed = None if call.row.customer_id in forgotten else call.outcome.packed
+        contents.append((pk, packed, call.outcome.codec))
     insert_values(Attempt, ATTEMPT_COLUMNS, attempts)
     insert_values(AttemptContent, ("attempt_id", "packed", "codec"), contents)
 
