@@ -44,10 +44,17 @@ class Taken:
     known: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
     up_to: int = 0  # the place of the last value
+    refused_before: int = 0  # by the run that this one continues
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was refused, now or before."""
+        return not self.refused and not self.refused_before
 
     def add(self, more: "Taken") -> None:
         self.new, self.known, self.up_to = self.new + more.new, self.known + more.known, more.up_to
         self.refused += more.refused
+        self.refused_before += more.refused_before
 
 
 def origin_of(source: Source, proof: str, *, backfill: bool = False, history: bool = False) -> Origin:
@@ -77,7 +84,7 @@ def take_in(stream: IO[bytes], origin: Origin, *, after: int = 0, most: int = NO
 def finish(source: Source, origin: Origin, taken: Taken) -> None:
     """Ring for what came in; a history without a gap is remembered, because totals may be told from then on."""
     turns.ring(Inbox, origin.inbox_id, DISPATCH)
-    if origin.history and not taken.refused and taken.up_to:
+    if origin.history and taken.is_whole and taken.up_to:
         Source.objects.filter(pk=source.pk).update(history_imported_at=timezone.now())
 
 

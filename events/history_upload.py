@@ -60,7 +60,7 @@ class Outcome:
 
     @property
     def is_whole(self) -> bool:
-        return not self.trouble and not self.taken.refused
+        return not self.trouble and self.taken.is_whole
 
     @property
     def named(self) -> list[tuple[int, str]]:

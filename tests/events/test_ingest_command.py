@@ -68,6 +68,19 @@ def test_an_interrupted_run_continues_where_it_stopped(tmp_path, source, capsys)
     assert not path.with_name("history.ndjson.taken-in").exists()
 
 
+def test_a_history_is_not_whole_when_the_run_it_continues_refused_some(tmp_path, source, capsys):
+    path = tmp_path / "history.ndjson"
+    path.write_bytes(lines(1200))
+    told = path.stat()
+    of = [source.pk, told.st_size, told.st_mtime_ns, False, True]
+    memory = {"of": of, "events": 1000, "refused": 2}
+    path.with_name("history.ndjson.taken-in").write_text(json.dumps(memory))
+    with pytest.raises(CommandError, match="2 could not be taken in"):
+        take_in(path, source, history=True)
+    source.refresh_from_db()
+    assert source.history_imported_at is None
+
+
 def test_what_is_refused_is_named_and_the_rest_is_taken_in(tmp_path, source, capsys):
     path = tmp_path / "history.ndjson"
     path.write_bytes(lines(1) + b'{"webhook_type": 1}\n{"a": 1, "a": 2}\n' + lines(1, start=2))

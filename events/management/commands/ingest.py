@@ -36,24 +36,27 @@ class Command(BaseCommand):
             taken.add(self.take_in(path, origin, from_start=options["from_start"]))
         finish(found, origin, taken)
         self.stdout.write(f"{taken.new} new, {taken.known} known already, {len(taken.refused)} refused")
-        if taken.refused:
-            raise CommandError(f"{len(taken.refused)} could not be taken in; each is named above.", returncode=2)
+        if taken.refused_before:
+            self.stdout.write(f"{taken.refused_before} refused by the run that this one continued")
+        if not taken.is_whole:
+            count = len(taken.refused) + taken.refused_before
+            raise CommandError(f"{count} could not be taken in; each was named when it came.", returncode=2)
 
     def take_in(self, path: Path, origin: Origin, *, from_start: bool) -> Taken:
         """One file. What was stored is remembered beside the file."""
         if not path.exists():
             raise CommandError(f"{path} is not there.")
         memory = Memory(path, origin)
-        skipped = 0 if from_start else memory.read()
-        taken = Taken(up_to=skipped)
+        skipped, refused = (0, 0) if from_start else memory.read()
+        taken = Taken(up_to=skipped, refused_before=refused)
         with path.open("rb") as stream, tqdm(desc=path.name, unit=" events", initial=skipped, disable=None) as bar:
             try:
                 for block in take_in(stream, origin, after=skipped):
                     for number, sentence in block.refused:
                         self.stderr.write(f"{path.name}, event {number}: {sentence}")
-                    memory.write(block.up_to)
                     bar.update(block.up_to - taken.up_to)
                     taken.add(block)
+                    memory.write(taken)
             except NotStrict as wrong:
                 raise CommandError(f"{path.name}: {wrong.detail}") from None
             except BROKEN:
@@ -85,16 +88,18 @@ class Memory:
         told = path.stat()
         self.of = [origin.source_id, told.st_size, told.st_mtime_ns, origin.backfill, origin.history]
 
-    def read(self) -> int:
+    def read(self) -> tuple[int, int]:
+        """How many values were read, and how many of them refused."""
         try:
             told = json.loads(self.at.read_text())
         except (OSError, ValueError):
-            return 0
-        return int(told["events"]) if told.get("of") == self.of else 0
+            return 0, 0
+        return (int(told["events"]), int(told.get("refused", 0))) if told.get("of") == self.of else (0, 0)
 
-    def write(self, events: int) -> None:
+    def write(self, taken: Taken) -> None:
+        refused = len(taken.refused) + taken.refused_before
         with suppress(OSError):
-            self.at.write_text(json.dumps({"of": self.of, "events": events}))
+            self.at.write_text(json.dumps({"of": self.of, "events": taken.up_to, "refused": refused}))
 
     def forget(self) -> None:
         with suppress(OSError):
