@@ -114,11 +114,16 @@ type _Rows = dict[bytes, _Row]  # by digest
 
 
 def _persist(origin: Origin, contents: list[_Content], now: datetime) -> _Rows:
-    """One statement that expects new facts and repeats. Where an identity is known with other content, or another
-    request tells the same facts in this very moment, an index speaks up, and the longer way is taken."""
+    """One statement that expects new facts and repeats; a list on SQLite, new facts alone. Where an identity is known
+    with other content, or another request tells the same facts in this very moment, an index speaks up, and the longer
+    way is taken."""
     try:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            return _insert(origin, contents, now, "one" if len(contents) == 1 else "many")
+            if len(contents) == 1:
+                return _insert(origin, contents, now, "one")
+            if connection.vendor == "sqlite":
+                return _insert_new(origin, contents, now)
+            return _insert(origin, contents, now, "many")
     except IntegrityError:
         return _persist_conflicts(origin, contents, now)
     except OperationalError as error:
@@ -158,21 +163,39 @@ def _insert_waves(origin: Origin, contents: list[_Content], now: datetime) -> _R
     return rows
 
 
+def _insert_new(origin: Origin, contents: list[_Content], now: datetime) -> _Rows:
+    """Facts of which none is known yet, in one step: each row told back is a step of its own on SQLite, and at each of
+    them this thread waits for Python's lock while the others wait for the file's."""
+    with connection.cursor() as cursor:
+        cursor.execute(_sql("sqlite", "new", origin.key_id is not None), _parameters(origin, contents, now, "new"))
+        if not cursor.rowcount:
+            raise KeyClosed
+        first = cursor.lastrowid - len(contents) + 1  # ids are given one after the other, in the order of the list
+        cursor.execute("SELECT rung_at IS NULL FROM events_inbox WHERE id = %s", [origin.inbox_id])
+        (is_quiet,) = cursor.fetchone()
+    return {content.digest: _Row(pk, content.copies, None, is_quiet) for pk, content in enumerate(contents, first)}
+
+
 def _insert(origin: Origin, contents: list[_Content], now: datetime, shape: str) -> _Rows:
-    moment = connection.ops.adapt_datetimefield_value(now)
-    parameters = [
-        origin.merchant_id, origin.source_id, origin.key_id, origin.authenticated_by, moment, moment,
-        origin.request_id, origin.backfill, origin.history,
-        *_items(origin, contents, shape),
-        *([] if origin.key_id is None else [origin.key_id, moment]),
-        origin.inbox_id,
-    ]  # fmt: skip
     with _cursor() as cursor:
-        cursor.execute(_sql(connection.vendor, shape, origin.key_id is not None), parameters)
+        cursor.execute(
+            _sql(connection.vendor, shape, origin.key_id is not None), _parameters(origin, contents, now, shape)
+        )
         rows = cursor.fetchall()
     if not rows:
         raise KeyClosed
     return {bytes(digest): _Row(*values) for digest, *values in rows}
+
+
+def _parameters(origin: Origin, contents: list[_Content], now: datetime, shape: str) -> list[Any]:
+    moment = connection.ops.adapt_datetimefield_value(now)
+    return [
+        origin.merchant_id, origin.source_id, origin.key_id, origin.authenticated_by, moment, moment,
+        origin.request_id, origin.backfill, origin.history,
+        *_items(origin, contents, shape),
+        *([] if origin.key_id is None else [origin.key_id, moment]),
+        *([] if shape == "new" else [origin.inbox_id]),
+    ]  # fmt: skip
 
 
 @contextmanager
@@ -223,10 +246,16 @@ _KEY_IS_OPEN = """EXISTS (
                AND (opened.valid_until IS NULL OR opened.valid_until > %s))"""
 
 
+_COUNTS_KNOWN = """ON CONFLICT (source_id, webhook_type, webhook_event, event_id, digest) DO UPDATE
+            SET arrivals = events_event.arrivals + excluded.arrivals, last_arrived_at = excluded.last_arrived_at
+        RETURNING digest, id, arrivals, conflict_of_id,
+                  (SELECT inbox.rung_at IS NULL FROM events_inbox AS inbox WHERE inbox.id = %s)"""
+
+
 @cache
 def _sql(vendor: str, shape: str, is_gated: bool) -> str:
-    """The statement: `shape` is "one", "many", or "conflicts", which looks for the first row of each identity. Gated,
-    it stores nothing for a key that has been closed."""
+    """The statement: `shape` is "one", "many", "new", which fails where something is known, or "conflicts", which looks
+    for the first row of each identity. Gated, it stores nothing for a key that has been closed."""
     conflict_of = _FIRST_OF_IDENTITY if shape == "conflicts" else "NULL"
     items = "%s, %s, %s, %s, %s, %s, %s, NULL" if shape == "one" else _MANY[vendor].format(conflict_of=conflict_of)
     return f"""
@@ -240,8 +269,5 @@ def _sql(vendor: str, shape: str, is_gated: bool) -> str:
                'received', '', '', '', '', '', '', '',
                {items}
          WHERE {_KEY_IS_OPEN if is_gated else "true"}
-        ON CONFLICT (source_id, webhook_type, webhook_event, event_id, digest) DO UPDATE
-            SET arrivals = events_event.arrivals + excluded.arrivals, last_arrived_at = excluded.last_arrived_at
-        RETURNING digest, id, arrivals, conflict_of_id,
-                  (SELECT inbox.rung_at IS NULL FROM events_inbox AS inbox WHERE inbox.id = %s)
+        {"" if shape == "new" else _COUNTS_KNOWN}
     """
