@@ -22,12 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import requests
 
-from tests.bench import deployed
+from tests.bench import deployed, purge
 from tests.bench.ears import Ears, listening
-from tests.bench.purge import SEED
 from tests.events.vrio_records import customer, line, sale
 from tests.running import environment, manage
 from tests.servers import Postgres, RedisServer
@@ -238,8 +236,8 @@ def a_day() -> Any:
             EMAIL_URL=ears.mail_url, HOOK=ears.hook_url, **QUICK,
         )  # fmt: skip
         deployed.migrate(environ)
-        with psycopg.connect(database.url, autocommit=True) as connection:
-            connection.execute(SEED.replace("{rows}", str(OLD_MESSAGES)))
+        purge.open_shop(database.url, OLD_MESSAGES)
+        purge.fill(database.url, OLD_MESSAGES)
         manage(environ, "migrate", "-v", "0", "webhooks_log", "0006")  # so that there is something to migrate
         key = manage(environ, "shell", "--no-imports", "-c", SET_UP).strip()
         day = Day(environ, twin, redis, ears, folder)

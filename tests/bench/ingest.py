@@ -121,17 +121,17 @@ def _aims(database: str, rate: dict[str, float], cpu: dict[str, float]) -> list[
 def _requests(keys: dict[str, str]) -> dict[str, Iterator[bytes]]:
     numbers = itertools.count(1)
     bearer = {"Authorization": f"Bearer {keys['bearer']}"}
-    again = itertools.cycle([request_bytes("/api/v1/events", _body(n), bearer) for n in range(-500, 0)])
+    again = itertools.cycle([request_bytes("/api/v1/events", body(n), bearer) for n in range(-500, 0)])
     return {
-        "floor": (request_bytes("/bench/floor", _body(n), {}) for n in numbers),
-        "key": (request_bytes("/api/v1/events", _body(n), bearer) for n in numbers),
-        "signature": (_signed(keys, _body(n)) for n in numbers),
+        "floor": (request_bytes("/bench/floor", body(n), {}) for n in numbers),
+        "key": (request_bytes("/api/v1/events", body(n), bearer) for n in numbers),
+        "signature": (_signed(keys, body(n)) for n in numbers),
         "list": (request_bytes("/api/v1/events", _list(numbers), bearer) for _ in itertools.repeat(0)),
         "duplicate": again,
     }
 
 
-def _body(number: int) -> bytes:
+def body(number: int) -> bytes:
     """6 KB as Vrio writes them, of a customer of its own."""
     head = {
         "webhook_type": "transaction",
@@ -157,7 +157,7 @@ _REST = _rest()
 
 
 def _list(numbers: Iterator[int]) -> bytes:
-    return b"[" + b",".join(_body(next(numbers)) for _ in range(LIST)) + b"]"
+    return b"[" + b",".join(body(next(numbers)) for _ in range(LIST)) + b"]"
 
 
 def _signed(keys: dict[str, str], body: bytes) -> bytes:

@@ -2,10 +2,13 @@
 
     python -m tests.bench.purge [--messages 200000] [--alone]
 
-A message is five rows of the database: the event, the message, its bytes, the call, the call's bytes; three of them are
-emptied first. A lane of 64 threads delivers to a sandbox that answers in 150 ms, as fast as that goes, and a probe
-inserts events all the time. The aim: a million rows in under 30 s, an insert's p99 under 15 ms. Exit status 1 where it
-is missed; with `--alone` without the lane.
+A message is five rows of the database: the event (6 KB, as Vrio writes them), the message, its bytes, the call, the
+call's bytes; three of them are emptied first. A lane of 64 threads delivers to a sandbox that answers in 150 ms, as
+fast as that goes, and a probe inserts events all the time. Then the same messages come once more, and go.
+
+The aims: a million rows in under 30 s, the start of the command included (with few messages that is most of it); an
+insert's p99 under 15 ms; the second time the tables are no larger on disk than the first. Exit status 1 where one is
+missed; with `--alone` without the lane.
 """
 
 import argparse
@@ -20,15 +23,15 @@ from typing import Any
 
 import psycopg
 
+from tests.bench.ingest import body
 from tests.bench.load import median
 from tests.running import ROOT, environment, manage
 from tests.servers import Postgres
 from tests.twin import Twin
 
-SECONDS, P99_MS = 30.0, 15.0
-START_SECONDS = 2.0  # of the command itself
+SECONDS, P99_MS, GROWTH = 30.0, 15.0, 1.1
 
-SEED = """
+SHOP = """
 INSERT INTO connections_merchant (name, slug, time_zone, currency, country, requires_two_factor, created_at)
      VALUES ('Bench', 'bench', 'UTC', 'USD', 'US', false, now());
 INSERT INTO connections_source (merchant_id, name, dialect, created_at) SELECT id, 'Vrio', 'v1', now()
@@ -40,37 +43,40 @@ INSERT INTO connections_connection (merchant_id, account_id, provider, name, key
        held_families, created_at)
 SELECT m.id, a.id, 'klaviyo', 'K', '', '', '', true, true, false, 'connected', '', '{}', now(), '[]', now()
   FROM connections_merchant m, connections_klaviyoaccount a;
-INSERT INTO events_event (merchant_id, source_id, authenticated_by, webhook_type, webhook_event, event_id, event_date,
-       body, digest, arrivals, last_arrived_at, received_at, request_id, backfill, history, state, reason, detail,
-       order_id, transaction_id, order_offer_id, shipment_id, tracking_number)
-SELECT s.merchant_id, s.id, 'bearer', 'transaction', 'transaction_completed', n::text, '',
-       decode(repeat(md5(n::text), 60), 'hex'),
+SELECT setval(pg_get_serial_sequence(name, 'id'), {rows})
+  FROM unnest(ARRAY['events_event', 'webhooks_log_body', 'webhooks_log_delivery', 'webhooks_log_attempt']) name;
+"""
+MESSAGES = """
+INSERT INTO events_event (id, merchant_id, source_id, authenticated_by, webhook_type, webhook_event, event_id,
+       event_date, body, digest, arrivals, last_arrived_at, received_at, request_id, backfill, history, state, reason,
+       detail, order_id, transaction_id, order_offer_id, shipment_id, tracking_number)
+SELECT n, 1, 1, 'bearer', 'transaction', 'transaction_completed', n::text, '', convert_to('{body}', 'UTF8'),
        sha256(n::text::bytea), 1, now(), now() - interval '60 days', '', false, false, 'dispatched', '', '', '', '',
        '', '', ''
-  FROM connections_source s, generate_series(1, {rows}) n;
-INSERT INTO webhooks_log_body (content, codec, size)
-SELECT decode(repeat(md5(n::text), 15), 'hex'), 1, 1700 FROM generate_series(1, {rows}) n;
-INSERT INTO webhooks_log_delivery (merchant_id, connection_id, account_id, event_id, body_id, metric, unique_id,
+  FROM generate_series(1, {rows}) n;
+INSERT INTO webhooks_log_body (id, content, codec, size)
+SELECT n, decode(repeat(md5(n::text), 15), 'hex'), 1, 1700 FROM generate_series(1, {rows}) n;
+INSERT INTO webhooks_log_delivery (id, merchant_id, connection_id, account_id, event_id, body_id, metric, unique_id,
        path, email, order_id, notes, state, reason, detail, rank, tries, claims, backfill, identity_only, happened_at,
        created_at, updated_at, settled_at, attempt_count, http_status, duration_ms)
-SELECT c.merchant_id, c.id, c.account_id, n, n, 'Placed Order', n::text, '/api/events', '', '', '[]',
+SELECT n, 1, 1, 1, n, n, 'Placed Order', n::text, '/api/events', '', '', '[]',
        'delivered', '', '', 0, 0, 0, false, false, now() - interval '60 days', now() - interval '60 days',
        now() - interval '60 days', now() - interval '60 days', 1, 202, 180
-  FROM connections_connection c, generate_series(1, {rows}) n;
-INSERT INTO webhooks_log_attempt (delivery_id, body_id, kind, started_at, duration_ms, status, verdict, error,
+  FROM generate_series(1, {rows}) n;
+INSERT INTO webhooks_log_attempt (id, delivery_id, body_id, kind, started_at, duration_ms, status, verdict, error,
        klaviyo_request_id, is_late, without_phone, job)
-SELECT n, n, 'single', now() - interval '60 days', 180, 202, 'accepted', '', md5(n::text), false, false, ''
+SELECT n, n, n, 'single', now() - interval '60 days', 180, 202, 'accepted', '', md5(n::text), false, false, ''
   FROM generate_series(1, {rows}) n;
 INSERT INTO webhooks_log_attemptcontent (attempt_id, packed, codec)
 SELECT n, decode(repeat(md5(n::text), 12), 'hex'), 1 FROM generate_series(1, {rows}) n;
+DELETE FROM webhooks_log_purgemark
 """
 PROBE = """
 INSERT INTO events_event (merchant_id, source_id, authenticated_by, webhook_type, webhook_event, event_id, event_date,
        body, digest, arrivals, last_arrived_at, received_at, request_id, backfill, history, state, reason, detail,
        order_id, transaction_id, order_offer_id, shipment_id, tracking_number)
-SELECT merchant_id, id, 'bearer', 'transaction', 'transaction_completed', gen_random_uuid()::text, '', %s, 'x'::bytea,
-       1, now(), now(), '', false, false, 'received', '', '', '', '', '', '', ''
-  FROM connections_source LIMIT 1
+VALUES (1, 1, 'bearer', 'transaction', 'transaction_completed', gen_random_uuid()::text, '', %s, 'x'::bytea, 1, now(),
+       now(), '', false, false, 'received', '', '', '', '', '', '', '')
 """
 TABLES = ("events_event", *(f"webhooks_log_{name}" for name in ("delivery", "body", "attempt", "attemptcontent")))
 FULL_SPEED = {"BUDGET_ENABLED": "false", "LANE_BULK_ABOVE": "100000000", "LANE_THREADS": "64"}
@@ -87,15 +93,36 @@ def main() -> int:
         twin.settings(limits="off", store_requests=False, latency_ms=LATENCY_MS)
         environ = environment(server.url, KLAVIYO_BASE_URL=twin.url, **FULL_SPEED)
         manage(environ, "migrate", "-v", "0")
-        seed(server.url, options.messages)
-        with engine(environ, twin, alone=options.alone):
-            missed = [
-                *measured("emptied", 3 * options.messages, environ, server.url, twin),
-                *measured("deleted", 5 * options.messages, environ, server.url, twin, ROW_DAYS="31"),
-            ]
+        open_shop(server.url, options.messages)
+        missed, held = [], []
+        for alone in (options.alone, True):
+            fill(server.url, options.messages)
+            with engine(environ, twin, alone=alone):
+                missed += measured("emptied", 3 * options.messages, environ, server.url, twin)
+                held.append(size(server.url))
+                missed += measured("deleted", 5 * options.messages, environ, server.url, twin, ROW_DAYS="31")
         twin.stop()
+    grown = held[1] / held[0]
+    print(f"the tables on disk: {held[0] / 1e6:,.0f} MB, the second time {held[1] / 1e6:,.0f} MB")
+    missed += [f"the tables grew {grown:.2f} times, at most {GROWTH}"] if grown > GROWTH else []
     print("missed: " + "; ".join(missed) if missed else "every aim is met")
     return 1 if missed else 0
+
+
+def open_shop(url: str, rows: int) -> None:
+    """A merchant with a connection, and keys for what comes beside that many messages."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SHOP.replace("{rows}", str(rows)))
+
+
+def fill(url: str, rows: int) -> None:
+    """That many old messages, and nothing of them purged yet; where some were before, what they left is free again."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(2):  # an index page that one VACUUM emptied is free after the next
+            connection.execute("VACUUM")
+        for statement in MESSAGES.replace("{rows}", str(rows)).replace("{body}", body(0).decode()).split(";"):
+            connection.execute(statement)
+            connection.execute("VACUUM ANALYZE")  # else the next one's foreign keys are looked up as in an empty table
 
 
 @contextmanager
@@ -130,21 +157,15 @@ def size(url: str) -> int:
         return int(rows.fetchone()[0])  # type: ignore[index]
 
 
-def seed(url: str, rows: int) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(SEED.replace("{rows}", str(rows)))
-        connection.execute("VACUUM ANALYZE")
-
-
 def measured(what: str, rows: int, environ: dict[str, str], url: str, twin: Twin, **more: str) -> list[str]:
     """Run the command beside a probe; prints a line and returns what was missed."""
     stops, found = Event(), Queue()
     probe = Process(target=insert_all_the_time, args=(url, stops, found))
     probe.start()
-    sent, held, began = calls(twin), size(url), time.monotonic()
+    sent, began = calls(twin), time.monotonic()
     manage(environ | more, "prune")
     seconds = time.monotonic() - began
-    sent, grown = calls(twin) - sent, size(url) / held - 1
+    sent = calls(twin) - sent
     stops.set()
     waits = sorted(found.get())
     probe.join()
@@ -152,10 +173,10 @@ def measured(what: str, rows: int, environ: dict[str, str], url: str, twin: Twin
     print(
         f"{rows:,} rows {what} in {seconds:.1f} s ({rows / seconds:,.0f}/s); an insert beside it: "
         f"median {median(waits):.1f} ms, p99 {p99:.1f} ms, worst {waits[-1]:.1f} ms, {len(waits) / seconds:,.0f}/s; "
-        f"the lane: {sent / seconds:.0f} calls/s; the tables on disk: {grown:+.0%}",
+        f"the lane: {sent / seconds:.0f} calls/s",
         flush=True,
     )
-    allowed = START_SECONDS + SECONDS * rows / 1_000_000
+    allowed = SECONDS * rows / 1_000_000
     slow = [f"{what} took {seconds:.1f} s, at most {allowed:.1f}"] if seconds > allowed else []
     return slow + ([f"{what}: insert p99 {p99:.1f} ms, at most {P99_MS}"] if p99 > P99_MS else [])
 
