@@ -15,6 +15,7 @@ from connections.klaviyo.budget import family_of
 from connections.models import Connection
 from connections.turns import Turn
 from events.models import Customer, Suppression
+from webhooks_log import trial_message
 from webhooks_log.accounts import OWED, follow
 from webhooks_log.claim import Owed
 from webhooks_log.models import Delivery
@@ -22,7 +23,6 @@ from webhooks_log.reasons import sentence
 from webhooks_log.verdicts import Verdict
 
 BLOCK = 1000
-TEST_METRIC = "Viaduct Test"  # belongs to no campaign
 OFF, REFUSED, NO_SCOPE, ARCHIVED = "connection_off", "key_refused", "scope_missing", "archived"
 PARKED = (OFF, REFUSED, NO_SCOPE)
 ERASED, EXCLUDED, UNPLACED = "erased", "campaign_excluded", "campaign_unknown"
@@ -101,7 +101,7 @@ def against(row: Owed, held_families: Container[str], campaigns: Container[str],
         return ERASED
     if row.family in held_families:
         return NO_SCOPE
-    if not campaigns or row.campaign_id in campaigns or row.metric == TEST_METRIC:
+    if not campaigns or row.campaign_id in campaigns or row.metric == trial_message.METRIC:
         return ""
     if row.campaign_id:
         return EXCLUDED

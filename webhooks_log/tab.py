@@ -13,6 +13,7 @@ from django.utils import timezone
 from connections.models import Connection
 from events.catalogue import RULES
 from events.models import Customer
+from webhooks_log import trial_message
 from webhooks_log.customers import customer_tabs, customer_title, person
 from webhooks_log.live import OVERLAP
 from webhooks_log.models import Delivery
@@ -23,8 +24,7 @@ from webhooks_log.scope import merchants_in
 from webhooks_log.selection import HTTP_CLASSES, PAGE, PROFILE_ONLY, Selection, newest, read
 from webhooks_log.viewer import Viewer, narrowed, slugs, viewer
 
-TEST_METRIC = "Viaduct Test"
-METRICS = (*dict.fromkeys(rule.metric for rule in RULES if rule.metric), TEST_METRIC)
+METRICS = (*dict.fromkeys(rule.metric for rule in RULES if rule.metric), trial_message.METRIC)
 
 
 def webhooks(request: HttpRequest) -> HttpResponse:
