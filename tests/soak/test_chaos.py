@@ -85,7 +85,7 @@ class Chaos:
 
     def leave(self) -> None:
         host = self.chance.choice(self.hosts)
-        host.stop(30)
+        host.stop()
         host.start()
 
     def orphan(self) -> None:
@@ -156,7 +156,7 @@ def test_after_any_troubles_the_books_balance(place: Place, twin: Twin, capsys: 
         send_again_what_was_poisoned()
         wait_until(lambda: open_rows() == 0, 60, every=0.2)
         for host in hosts:
-            host.stop(30)
+            host.stop()
     finally:
         for host in hosts:
             host.kill()

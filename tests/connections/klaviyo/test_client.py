@@ -157,10 +157,8 @@ def test_an_endless_answer_is_read_only_so_far() -> None:
     ids=["from the start", "the status", "a header", "a body of known length", "a body until the end"],
 )
 def test_an_answer_fed_drop_by_drop_ends_at_the_total_deadline(head: bytes) -> None:
-    begun = time.monotonic()
-    exchange = answer_to(drips(head), seconds=0.8)
-    assert exchange.silence is Silence.TIMEOUT
-    assert 0.7 < time.monotonic() - begun < 8  # ten times the deadline, on a machine that is busy with much else
+    """The drops come faster than any patience between two of them, and never cease."""
+    assert answer_to(drips(head), seconds=0.8).silence is Silence.TIMEOUT
 
 
 def test_a_supervisor_sees_and_ends_a_call_that_outlives_its_deadline() -> None:

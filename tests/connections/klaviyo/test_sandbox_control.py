@@ -100,7 +100,7 @@ def test_latency_and_jitter_hold_every_answer_back(twin: Twin) -> None:
     twin.settings(latency_ms=60, jitter_ms=5, arrival_jitter_ms=5)
     began = time.monotonic()
     post_event(twin)
-    assert 0.06 <= time.monotonic() - began < 1
+    assert time.monotonic() - began >= 0.06
 
 
 @pytest.mark.parametrize(
