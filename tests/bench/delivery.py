@@ -1,6 +1,6 @@
 """`make bench-delivery`: the delivery engine against floors taken in the same run.
 
-    python -m tests.bench.delivery [latency] [floor] [memory] [limit] [killed] [dispatch] [corridor]
+    python -m tests.bench.delivery [latency] [floor] [limit] [killed] [backlog] [dispatch] [corridor]
 
 Prints one table; the last line sums up, and the exit status is 1 where an aim is missed. BENCH_SECONDS (default 60)
 sets how long the long measures take; below 60 the backlogs are smaller and no second minute is waited for.
@@ -9,15 +9,13 @@ sets how long the long measures take; below 60 the backlogs are smaller and no s
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from statistics import median
 
-from tests.bench import corridor, dispatch, killed, pace
-from tests.bench.place import LATENCY_MS, SECONDS, Bench, bench, ended
-from tests.bench.table import Line, at_least, at_most, below, none, told
+from tests.bench import backlog, corridor, dispatch, killed, pace
+from tests.bench.place import LATENCY_MS, SECONDS, Bench, bench
+from tests.bench.table import Line, at_least, at_most, none, told
 
 ROUNDS = 3 if SECONDS >= 60 else 2
-BACKLOG = 100_000 if SECONDS >= 60 else 10_000
 
 
 def main() -> int:
@@ -64,29 +62,6 @@ def against_bare_loop(given: Bench) -> Iterator[Line]:
     yield at_most("processor time with database, of a bare session's", median(processors), 1.4)
 
 
-def memory(given: Bench) -> Iterator[Line]:
-    """A worker's memory with a small and with a large backlog, and how long a quiet account waits beside the latter.
-
-    With the settings as they are by default, so bulk jobs go out as well.
-    """
-    given.twin.settings(latency_ms=LATENCY_MS)
-    small = {}
-    for way, environ in (("single calls", {"LANE_BULK_ABOVE": "0"}), ("bulk jobs", {})):
-        given.fill(1000, cid="Small1")
-        small[way] = given.child("pump", seconds=8, environ=environ)["rss"]
-    given.fill(BACKLOG, cid="Large1")
-    given.twin.settings(store_requests=True)
-    for way, environ in (("single calls", {"LANE_BULK_ABOVE": "0"}), ("bulk jobs", {})):
-        serving = given.start("pump", seconds=15, environ=environ)
-        fresh = given.fill(1, cid="Quiet1")
-        large = ended(serving)["rss"]
-        yield below(f"memory with {BACKLOG:,} due, {way} (MB; with 1,000: {small[way]:.0f})", large, 120)
-        seen = datetime.fromisoformat(given.twin.requests(account="Quiet1")[-1]["at"]).timestamp()
-        yield below(f"a quiet account's event beside {BACKLOG:,}, {way} (seconds)", seen - fresh["at"], 5, ".2f")
-    given.twin.settings(latency_ms=0, store_requests=False)
-    given.child("forget")
-
-
 def account_limit(given: Bench) -> Iterator[Line]:
     """One worker fills one account of a strict twin, whose windows begin when they like, without one 429."""
     given.twin.reset()
@@ -112,11 +87,14 @@ def account_limit(given: Bench) -> Iterator[Line]:
 OF_THE_ENGINE: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "latency": against_latency,
     "floor": against_bare_loop,
-    "memory": memory,
     "limit": account_limit,
     "killed": killed.lines,
 }
-OF_THE_WHOLE: dict[str, Callable[[], Iterator[Line]]] = {"dispatch": dispatch.lines, "corridor": corridor.lines}
+OF_THE_WHOLE: dict[str, Callable[[], Iterator[Line]]] = {
+    "backlog": backlog.lines,
+    "dispatch": dispatch.lines,
+    "corridor": corridor.lines,
+}
 
 
 if __name__ == "__main__":

@@ -21,16 +21,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 import requests  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from connections import secrets  # noqa: E402
 from connections.klaviyo.payloads import EventContent, ProfileContent, render  # noqa: E402
 from connections.klaviyo.sandbox.accounts import key_for  # noqa: E402
 from connections.models import Connection, KlaviyoAccount, Merchant, Source  # noqa: E402
+from connections.writing import insert_rows  # noqa: E402
 from events.models import Customer, Event  # noqa: E402
-from webhooks_log.models import Attempt, Body, Delivery  # noqa: E402
-from webhooks_log.packing import pack  # noqa: E402
+from webhooks_log.models import Attempt, Delivery  # noqa: E402
+from webhooks_log.packing import packed_body  # noqa: E402
 from webhooks_log.pump import Pump  # noqa: E402
 
 ITEM = {
@@ -66,7 +67,7 @@ def message(number: int) -> bytes:
     return render(content, ProfileContent(email=f"p{number}@klaviyo-demo.com", first_name="Sarah"), backfill=False).body
 
 
-def fill(rows: int, cid: str, start: int, blocks: int = 2000) -> dict[str, Any]:
+def fill(rows: int, cid: str, start: int, blocks: int = 5000) -> dict[str, Any]:
     """That many due Deliveries of one account, each with an Event and a Customer of its own."""
     merchant, _ = Merchant.objects.get_or_create(slug=f"m-{cid.lower()}", defaults={"name": cid})
     source, _ = Source.objects.get_or_create(merchant=merchant, name="Vrio")
@@ -81,31 +82,31 @@ def fill(rows: int, cid: str, start: int, blocks: int = 2000) -> dict[str, Any]:
     return {"rows": rows, "at": time.time()}
 
 
+@transaction.atomic
 def _fill_block(numbers: range, merchant: Any, source: Any, account: Any, held: Any) -> None:
     now = timezone.now()
-    bodies = [message(number) for number in numbers]
-    stored = Body.objects.bulk_create(
-        [Body(content=packed, codec=codec, size=len(body)) for body in bodies for packed, codec in [pack(body)]]
-    )
-    events = Event.objects.bulk_create(
+    bodies = [packed_body(message(number)) for number in numbers]
+    events = [
         Event(
             merchant=merchant, source=source, authenticated_by="bearer", webhook_type="transaction",
             webhook_event="transaction_completed", event_id=str(number), body=b"{}", digest=str(number).encode(),
             state="dispatched",
         )
         for number in numbers
-    )  # fmt: skip
-    customers = Customer.objects.bulk_create(
+    ]  # fmt: skip
+    customers = [
         Customer(merchant=merchant, source=source, vrio_id=str(number), email=f"p{number}@klaviyo-demo.com")
         for number in numbers
-    )
-    Delivery.objects.bulk_create(
+    ]
+    for rows in (bodies, events, customers):
+        insert_rows(rows)
+    insert_rows([
         Delivery(
             merchant=merchant, connection=held, account=account, event=event, customer=customer, metric="Placed Order",
             unique_id=f"bench-{number}", path="/api/events", body=body, happened_at=now, next_attempt_at=now,
         )
-        for number, event, customer, body in zip(numbers, events, customers, stored, strict=True)
-    )  # fmt: skip
+        for number, event, customer, body in zip(numbers, events, customers, bodies, strict=True)
+    ])  # fmt: skip
 
 
 def pump(seconds: float, quiet: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the delivery engine is measured: a private PostgreSQL, a twin, and each measure in a process of its own.
+"""Where the delivery engine is measured: a private database, a twin, and each measure in a process of its own.
 
 So that its processor time and memory are its own; PostgreSQL's processor time is counted with ours.
 """
@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ SECRETS = {
 
 
 class Bench:
-    """A database, a twin and the processes that are measured."""
+    """A database, a twin and the processes that are measured. `postgres` is None where the database is a file."""
 
-    def __init__(self, postgres: Postgres, twin: Twin) -> None:
+    def __init__(self, url: str, twin: Twin, postgres: Postgres | None) -> None:
         self.postgres, self.twin, self.made = postgres, twin, 0
-        self.environ = {**os.environ, **SECRETS, "DATABASE_URL": postgres.url, "KLAVIYO_BASE_URL": twin.url}
+        self.environ = {**os.environ, **SECRETS, "DATABASE_URL": url, "KLAVIYO_BASE_URL": twin.url}
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=self.environ, cwd=ROOT, check=True)
 
     def child(self, what: str, *, environ: dict[str, str] | None = None, **given: Any) -> dict[str, Any]:
@@ -63,6 +64,8 @@ class Bench:
 
     def database_seconds(self) -> float:
         """Processor seconds of PostgreSQL so far, ended back ends included."""
+        if self.postgres is None:
+            return 0.0
         server = psutil.Process(self.postgres.process.pid)  # type: ignore[union-attr]
         times = [server.cpu_times()]
         for child in server.children():
@@ -83,11 +86,12 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    with Postgres() as postgres:
+def bench(database: str = "PostgreSQL") -> Iterator[Bench]:
+    """On a private PostgreSQL, or else on a SQLite file."""
+    with ExitStack() as running:
+        postgres = running.enter_context(Postgres()) if database == "PostgreSQL" else None
+        folder = running.enter_context(tempfile.TemporaryDirectory())
         twin = Twin()
-        try:
-            twin.settings(limits="off", store_requests=False)
-            yield Bench(postgres, twin)
-        finally:
-            twin.stop()
+        running.callback(twin.stop)
+        twin.settings(limits="off", store_requests=False)
+        yield Bench(postgres.url if postgres else f"sqlite:///{folder}/bench.sqlite3", twin, postgres)
