@@ -17,6 +17,7 @@ from django.db.models import Count, Min, Sum
 
 from connections.models import ApiKey, Connection, KlaviyoAccount, Merchant
 from events.models import Event, Refusal
+from webhooks_log import census
 from webhooks_log.alert_sight import this_host
 from webhooks_log.models import Delivery, HourlyCount, IsDueState
 from webhooks_log.moments import span
@@ -193,7 +194,7 @@ def undispatched(now: datetime) -> Iterator[Finding]:
 
 
 def broken() -> Iterator[Finding]:
-    count = Event.objects.filter(state=Event.State.BROKEN, reason="fault").count()
+    count = census.events(Event.State.BROKEN, reason="fault")
     if count:
         yield Finding("broken", "events", None, "Dispatch", f"{count} events stopped at a fault of ours.", count)
 

@@ -23,13 +23,14 @@ from connections import secrets, turns
 from connections.klaviyo.client import Client
 from connections.models import Connection
 from events.models import Event
-from webhooks_log import heartbeat
+from webhooks_log import census, heartbeat
 from webhooks_log.models import Delivery, Erasure, Heartbeat, IsDueState
 from webhooks_log.moments import span
 
 LATE = timedelta(minutes=5)
 DRIFT_SECONDS = 2.0
 MANY_BELLS = 1000
+SEE_WORKER = "See the worker above, then its log; it may be restarted at any time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,10 @@ def worker_is_there(now: datetime) -> Result:
 
 
 def events_are_dispatched(now: datetime) -> Result:
-    late = Event.objects.filter(state=Event.State.RECEIVED, received_at__lt=now - LATE)
-    count, broken = late.count(), Event.objects.filter(state=Event.State.BROKEN).count()
+    count = census.events(Event.State.RECEIVED, received_at__lt=now - LATE)
+    broken = census.events(Event.State.BROKEN)
     if count:
-        return Result("events", False, f"{count} wait for longer than {span(LATE.total_seconds())}", "See the worker.")
+        return Result("events", False, f"{count} wait for longer than {span(LATE.total_seconds())}", SEE_WORKER)
     if broken:
         return Result(
             "events", False, f"{broken} are broken", "Read the log, mend, then manage.py redispatch --broken."
@@ -152,9 +153,9 @@ def messages_leave(now: datetime) -> Result:
     if count:
         age = span((now - oldest).total_seconds())
         return Result(
-            "messages", False, f"{count} overdue, the oldest by {age}", "See connections below, then the worker."
+            "messages", False, f"{count} overdue, the oldest by {age}", f"See connections below. {SEE_WORKER}"
         )
-    stuck = Delivery.objects.filter(state="sending", claimed_at__lt=now - 2 * LATE).count()
+    stuck = census.deliveries(Delivery.State.SENDING, claimed_at__lt=now - 2 * LATE)
     if stuck:
         return Result("messages", False, f"{stuck} on the wire for too long", "Start a worker; it takes them back.")
     return Result("messages", True, "none overdue")

@@ -52,7 +52,10 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
     """For whoever has the token, or without one for this machine only."""
     if not _may_scrape(request):
         return _json({"status": "refused"}, status=403)
-    return HttpResponse(_scraped(), content_type=metrics.CONTENT_TYPE)
+    try:
+        return HttpResponse(_scraped(), content_type=metrics.CONTENT_TYPE)
+    except DatabaseError:
+        return _json({"status": "unavailable", "database": "away"}, status=503)
 
 
 _migrated: list[bool] = []  # what is applied once stays so while this process lives

@@ -5,6 +5,7 @@ Computed from the tables when asked, so that it is the same on every host and su
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Q
@@ -12,14 +13,16 @@ from django_q.tasks import queue_size
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
+from redis.exceptions import RedisError
 
 from connections.klaviyo.budget import EVENTS, Budget
 from connections.models import Connection, KlaviyoAccount
 from events.models import Event
-from webhooks_log import tally
+from webhooks_log import census, tally
 from webhooks_log.models import Delivery, Erasure, Heartbeat, IsDueState
 
 SERVED_LATELY = timedelta(minutes=1)
+WORKER_SEEN_LATELY = timedelta(hours=1)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -48,8 +51,7 @@ class Tables(Collector):
     # ── What came and went ───────────────────────────────────────────────────────────────────────────────────────────
     def flow(self) -> Iterator[Metric]:
         sums = tally.read(now=self.now)
-        undispatched = Event.objects.filter(state=Event.State.RECEIVED)
-        waiting, oldest = undispatched.aggregate(count=Count("pk"), oldest=Min("received_at")).values()
+        waiting, oldest = census.events(Event.State.RECEIVED), census.oldest_event(Event.State.RECEIVED)
         dispatched = sums.outcomes["received"]
         yield counter("events_received", "Events stored at the door.", dispatched + waiting)
         yield counter("events_dispatched", "Events translated, or judged to say nothing.", dispatched)
@@ -77,15 +79,13 @@ class Tables(Collector):
 
     # ── What waits ───────────────────────────────────────────────────────────────────────────────────────────────────
     def waiting(self) -> Iterator[Metric]:
-        still_open = Delivery.objects.filter(state__in=Delivery.OPEN)
-        states = dict(still_open.values_list("state").annotate(Count("pk")))
-        yield gauges("deliveries_open", "Messages on their way.", "state", {s.value: states.get(s, 0) for s in OPEN})
+        still_open = {state.value: census.deliveries(state) for state in OPEN}
+        yield gauges("deliveries_open", "Messages on their way.", "state", still_open)
         due = Delivery.objects.filter(IsDueState("state"), next_attempt_at__lte=self.now)
         oldest = due.aggregate(Min("next_attempt_at"))["next_attempt_at__min"]
         yield gauge("oldest_due_seconds", "Now minus when the longest overdue message was due.", self.age(oldest))
         for state in (Event.State.HELD, Event.State.BROKEN):
-            count = Event.objects.filter(state=state).count()
-            yield gauge(f"events_{state.value}", f"Events that are {state.label.lower()}.", count)
+            yield gauge(f"events_{state.value}", f"Events that are {state.label.lower()}.", census.events(state))
         unfinished = Erasure.objects.exclude(state=Erasure.State.DONE).count()
         yield gauge("erasures_unfinished", "People who asked to be forgotten and are not yet.", unfinished)
 
@@ -120,14 +120,20 @@ class Tables(Collector):
 
     # ── The machinery ────────────────────────────────────────────────────────────────────────────────────────────────
     def machinery(self) -> Iterator[Metric]:
-        yield gauge("queue_length", "Bells waiting in the queue.", queue_size())
+        yield from self.queue()
         leased = KlaviyoAccount.objects.filter(leased_until__gt=self.now, lease_holder__gt="").count()
         yield gauge("lanes_served", "Lanes that a worker holds now.", leased)
-        beats = list(Heartbeat.objects.filter(Q(name__in=("clock", "queue", "tally")) | Q(name__startswith="worker:")))
+        here = Q(name__startswith="worker:", at__gte=self.now - WORKER_SEEN_LATELY)  # a host that is gone is no figure
+        beats = list(Heartbeat.objects.filter(Q(name__in=("clock", "queue", "tally")) | here))
         ages = {beat.name: self.age(beat.at) for beat in beats}
         yield gauges("heartbeat_age_seconds", "Since a part of the worker was last seen.", "part", ages)
         memory = {beat.name.partition(":")[2]: beat.detail["memory"] for beat in beats if "memory" in beat.detail}
         yield gauges("worker_memory_bytes", "Memory of a worker's processes.", "host", memory)
+
+    def queue(self) -> Iterator[Metric]:
+        """Left out while the queue is away: the other figures are there all the same."""
+        with suppress(RedisError, OSError):
+            yield gauge("queue_length", "Bells waiting in the queue.", queue_size())
 
     def age(self, since: datetime | None) -> float:
         return max(0.0, (self.now - since).total_seconds()) if since else 0.0

@@ -4,19 +4,28 @@ import json
 import re
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from django.db import OperationalError, connection
 from django.test import Client
+from django_q.brokers import redis_broker
+from django_q.conf import Conf
+from django_q.tasks import queue_size
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as strictly
 from prometheus_client.parser import text_string_to_metric_families
 
 from connections.models import KlaviyoAccount
 from events.models import Event
 from tests.events.vrio_records import sale
 from tests.webhooks_log import inbox, shop
-from webhooks_log import counts, health, metrics, tally
-from webhooks_log.models import Delivery
+from webhooks_log import counts, health, heartbeat, metrics, tally
+from webhooks_log.models import Delivery, Heartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +134,49 @@ def test_the_dashboard_draws_every_figure():
     assert all(panel["title"] for panel in json.loads(drawn)["panels"])
 
 
+def test_every_alert_says_what_to_do():
+    rules = yaml.safe_load((ROOT / "deploy/alerts.yaml").read_text())["groups"][0]["rules"]
+    told = (ROOT / "docs/operations.md").read_text()
+    assert [rule["alert"] for rule in rules if f"**{rule['alert']}**" not in told] == []
+
+
+ENDINGS = {"counter": {"_total"}, "gauge": {""}, "histogram": {"_bucket", "_count", "_sum"}}
+
+
+def test_names_and_units_are_those_that_prometheus_asks_for(klaviyo):
+    """And its stricter reader, that of OpenMetrics, takes every line."""
+    shop.refused_phone(klaviyo, shop.customer(klaviyo.merchant))
+    heartbeat.beat("worker:here", memory=1)
+    tally.fold(now=NOW)
+    registry = CollectorRegistry()
+    registry.register(metrics.Tables(NOW))
+    for family in strictly(generate_latest(registry).decode()):
+        assert re.fullmatch(r"viaduct_[a-z]+(_[a-z]+)*", family.name)
+        assert not re.search(r"_(ms|milliseconds|minutes|hours|percent|kb|mb|total|count|sum|info)$", family.name)
+        assert family.documentation.endswith(".")
+        assert {sample.name.removeprefix(family.name) for sample in family.samples} <= ENDINGS[family.type]
+
+
+def test_a_worker_that_is_gone_is_no_figure(klaviyo):
+    heartbeat.beat("worker:here", memory=1)
+    heartbeat.beat("worker:gone", memory=1)
+    heartbeat.beat("clock")
+    Heartbeat.objects.update(at=NOW)
+    Heartbeat.objects.exclude(name="worker:here").update(at=NOW - timedelta(days=2))
+    figures = read()
+    assert 'viaduct_worker_memory_bytes{host="here"}' in figures
+    assert 'viaduct_worker_memory_bytes{host="gone"}' not in figures
+    assert figures['viaduct_heartbeat_age_seconds{part="clock"}'] == 2 * 24 * 3600
+
+
+def test_a_queue_that_is_away_takes_only_its_own_figure_along(klaviyo, monkeypatch):
+    monkeypatch.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")
+    monkeypatch.setattr(metrics, "queue_size", partial(queue_size, broker=redis_broker.Redis()))
+    figures = read()
+    assert "viaduct_queue_length" not in figures
+    assert "viaduct_events_received_total" in figures
+
+
 # ── Who may ask ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_alive_needs_nothing(client):
     assert client.get("/healthz").json() == {"status": "ok"}
@@ -146,6 +198,15 @@ def test_with_a_token_whoever_has_it(client, settings):
     settings.METRICS_TOKEN = "scrape-me"
     assert client.get("/metrics", REMOTE_ADDR="127.0.0.1").status_code == 403
     assert client.get("/metrics", HTTP_AUTHORIZATION="Bearer scrape-me").status_code == 200
+
+
+def test_without_its_database_it_says_so(client):
+    def is_away(*_: Any) -> None:
+        raise OperationalError
+
+    with connection.execute_wrapper(is_away):
+        answer = client.get("/metrics", REMOTE_ADDR="127.0.0.1")
+    assert (answer.status_code, answer.json()["database"]) == (503, "away")
 
 
 def test_watchers_need_no_session_and_no_https(settings):

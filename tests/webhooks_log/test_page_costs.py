@@ -4,16 +4,18 @@ Over a log written by the database itself, half of it one merchant's, on whichev
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from tests.bench import tab_data
 from tests.bench.tab import PAGE_BYTES, pages
+from webhooks_log import checkup, metrics, tally
 
 DELIVERIES, PEOPLE = 20_000, 1_000
 BIG = ("webhooks_log_delivery", "webhooks_log_attempt", "webhooks_log_body", "events_event", "events_customer")
@@ -73,12 +75,16 @@ class Look:
 
 
 @pytest.fixture
-def looks(db: Any) -> dict[str, Look]:
-    """Each kind of page, looked at a second time: the first one writes down who saw whom."""
+def log(db: Any) -> None:
     tab_data.people_and_shops()
     with connection.cursor() as cursor:
         tab_data.load(cursor, DELIVERIES, PEOPLE)
         cursor.execute("ANALYZE")
+
+
+@pytest.fixture
+def looks(log: None) -> dict[str, Look]:
+    """Each kind of page, looked at a second time: the first one writes down who saw whom."""
     targets = tab_data.targets(DELIVERIES, PEOPLE)
     client = Client()
     client.cookies[targets["cookie"]] = targets["sessions"][0]
@@ -106,6 +112,17 @@ def test_no_statement_touches_more_rows_than_its_page_needs(looks):
     assert {name for name, _ in asked} == {name for name, _ in looked}
 
 
+def test_figures_and_checkups_touch_what_is_open_and_not_what_was(log):
+    """They are asked for every few seconds, over however large a log."""
+    touch, most = (_steps, MOST_STEPS) if connection.vendor == "sqlite" else (_rows, MOST_ROWS)
+    now = timezone.now()
+    tally.fold(now=now)
+    said = _said(lambda: metrics.written(now)) + _said(lambda: [check(now) for check in checkup.OF_THE_TABLES])
+    asked = [statement for statement in said if _is_about_much(statement[0])]
+    assert len(asked) > 10
+    assert [(cost, statement) for statement in asked if (cost := touch(*statement)) > most] == []
+
+
 def test_a_statement_without_an_index_would_be_found_out(looks):
     """The check itself: a filter that no index serves touches more than any page may."""
     scan = "SELECT id FROM webhooks_log_delivery WHERE duration_ms = %s ORDER BY id DESC LIMIT 51", (-1,)
@@ -115,6 +132,14 @@ def test_a_statement_without_an_index_would_be_found_out(looks):
 
 def _look(client: Client, path: str) -> Look:
     client.get(path)
+    answers: list[Any] = []
+    said = _said(lambda: answers.append(client.get(path)))
+    assert answers[0].status_code in (200, 204, 302), path
+    return Look(len(answers[0].content), said)
+
+
+def _said(do: Callable[[], Any]) -> list[tuple[str, Any]]:
+    """What is asked of the database meanwhile."""
     said: list[tuple[str, Any]] = []
 
     def listen(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
@@ -122,9 +147,8 @@ def _look(client: Client, path: str) -> Look:
         return execute(sql, parameters, many, context)
 
     with connection.execute_wrapper(listen):
-        answer = client.get(path)
-    assert answer.status_code in (200, 204, 302), path
-    return Look(len(answer.content), said)
+        do()
+    return said
 
 
 def _is_about_much(sql: str) -> bool:
