@@ -24,6 +24,8 @@ pytest_plugins = ["tests.twin"]
 
 LEFT_OUT = "LEFT OUT"
 EMPTY = environment.FOLDER / f"empty-{environment.WORKER}.sqlite3"
+# Whoever asks for one of these starts processes; at the end of a run that would leave the other cores idle.
+LONG = {"browser", "house", "place", "one_place", "postgres", "empty_sqlite", "household"}
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -142,7 +144,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Benchmarks and soaks run when they are named, never with the suite."""
+    """Benchmarks and soaks run when they are named, never with the suite; what takes long begins first."""
+    items.sort(key=lambda item: LONG.isdisjoint(item.fixturenames))
     if any(name in str(argument) for argument in config.args for name in ("bench", "soak")):
         return
     named_only = {Path(__file__).parent / name for name in ("bench", "soak")}

@@ -5,8 +5,10 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ EMAIL = "sarah.mason@klaviyo-demo.com"
 PRIVATE = (EMAIL, "sarah.mason", "203.0.113.9", "secret-of-a-cookie", "vk_secret-of-a-key", "secret-of-an-address")
 REQUEST = "request-of-sarahs"
 PATIENCE_SECONDS = 30
+type Site = Callable[..., dict[str, str]]
 
 
 class Collector(BaseHTTPRequestHandler):
@@ -58,7 +61,6 @@ def asked(environ: dict[str, str]) -> None:
         "X-Request-Id": REQUEST, "Cookie": "sessionid=secret-of-a-cookie", "X-Forwarded-For": "203.0.113.9",
         "X-Api-Key": "vk_secret-of-a-key", "User-Agent": f"Mozilla/5.0 ({EMAIL})",
     }  # fmt: skip
-    manage(environ, "migrate", "-v", "0")
     with web(environ, "tests.config.faulty_site:application") as (port, _):
         site = f"http://127.0.0.1:{port}"
         broken = requests.post(f"{site}/fault/{EMAIL}/?q={EMAIL}", {"email": EMAIL}, headers=headers, timeout=10)
@@ -78,17 +80,19 @@ def got(path: str, least: int = 1) -> list[bytes]:
     raise TimeoutError(f"nothing came to {path}")
 
 
-def site(tmp_path: Any, **more: str) -> dict[str, str]:
-    return environment(f"sqlite:///{tmp_path}/site.sqlite3", **more)
+@pytest.fixture
+def site(tmp_path: Path, empty_sqlite: Callable[[Path], str]) -> Site:
+    """The environment of a site of its own, with more variables as they are given."""
+    return partial(environment, empty_sqlite(tmp_path))
 
 
-def test_nothing_is_sent_unless_it_is_named(tmp_path: Any, collector: str) -> None:
-    asked(site(tmp_path))
+def test_nothing_is_sent_unless_it_is_named(site: Site, collector: str) -> None:
+    asked(site())
     assert Collector.got == []
 
 
-def test_sentry_hears_where_it_broke_and_in_which_request_but_not_to_whom(tmp_path: Any, collector: str) -> None:
-    asked(site(tmp_path, SENTRY_DSN=f"http://public@{collector}/1"))
+def test_sentry_hears_where_it_broke_and_in_which_request_but_not_to_whom(site: Site, collector: str) -> None:
+    asked(site(SENTRY_DSN=f"http://public@{collector}/1"))
     sent = b"".join(got("/api/1/envelope/"))
     report = next(json.loads(line) for line in sent.splitlines() if b'"exception"' in line)
     (fault,) = report["exception"]["values"]
@@ -98,8 +102,8 @@ def test_sentry_hears_where_it_broke_and_in_which_request_but_not_to_whom(tmp_pa
     assert [word for word in PRIVATE if word.encode() in sent] == []
 
 
-def test_a_trace_names_the_road_and_the_request_but_nobody(tmp_path: Any, collector: str) -> None:
-    asked(site(tmp_path, OTEL_ENDPOINT=f"http://{collector}"))
+def test_a_trace_names_the_road_and_the_request_but_nobody(site: Site, collector: str) -> None:
+    asked(site(OTEL_ENDPOINT=f"http://{collector}"))
     sent = b"".join(got("/v1/traces"))
     spans = [
         span
@@ -115,8 +119,8 @@ def test_a_trace_names_the_road_and_the_request_but_nobody(tmp_path: Any, collec
     assert [word for word in PRIVATE if word.encode() in sent] == []
 
 
-def test_a_fault_in_the_worker_is_reported_without_the_words_it_was_logged_with(tmp_path: Any, collector: str) -> None:
-    environ = site(tmp_path, SENTRY_DSN=f"http://public@{collector}/1")
+def test_a_fault_in_the_worker_is_reported_without_the_words_it_was_logged_with(site: Site, collector: str) -> None:
+    environ = site(SENTRY_DSN=f"http://public@{collector}/1")
     code = f"import logging; logging.getLogger('viaduct.lane').error('no answer for %s', '{EMAIL}')"
     manage(environ, "shell", "--no-imports", "-c", code)
     sent = b"".join(got("/api/1/envelope/"))
@@ -124,9 +128,9 @@ def test_a_fault_in_the_worker_is_reported_without_the_words_it_was_logged_with(
     assert EMAIL.encode() not in sent
 
 
-def test_watching_adds_no_header_to_a_call_to_klaviyo(tmp_path: Any, collector: str, twin: Any) -> None:
+def test_watching_adds_no_header_to_a_call_to_klaviyo(site: Site, collector: str, twin: Any) -> None:
     environ = site(
-        tmp_path, SENTRY_DSN=f"http://public@{collector}/1", OTEL_ENDPOINT=f"http://{collector}",
+        SENTRY_DSN=f"http://public@{collector}/1", OTEL_ENDPOINT=f"http://{collector}",
         KLAVIYO_BASE_URL=twin.url,
     )  # fmt: skip
     code = "from connections.klaviyo.client import Client; Client().call('GET', '/api/events', 'Klaviyo-API-Key none')"

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,17 +11,18 @@ import psutil
 import pytest
 import requests
 
-from tests.running import ROOT, environment, manage, web_command
+from tests.running import ROOT, environment, web_command
 from tests.servers import free_port
 
 PATIENCE_SECONDS = 30
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3])
-def test_it_ends_also_while_a_part_of_it_still_starts(tmp_path: Path, after: float) -> None:
+def test_it_ends_also_while_a_part_of_it_still_starts(
+    tmp_path: Path, empty_sqlite: Callable[[Path], str], after: float
+) -> None:
     """granian's parts wait for ever for a signal that came before they could hear it; the command bounds that."""
-    environ = environment(f"sqlite:///{tmp_path}/site.sqlite3")
-    manage(environ, "migrate", "-v", "0")
+    environ = environment(empty_sqlite(tmp_path))
     port = free_port()
     running = subprocess.Popen([sys.executable, "-m", *web_command(port)], cwd=ROOT, env=environ)
     until = time.monotonic() + PATIENCE_SECONDS

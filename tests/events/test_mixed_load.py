@@ -14,7 +14,7 @@ def log(tmp_path):
 
 
 def test_every_yes_is_in_the_table_once_while_the_worker_runs_on_sqlite(tmp_path, empty_sqlite, log):
-    assert run(empty_sqlite(tmp_path), seconds=5, log=log) == []
+    assert run(empty_sqlite(tmp_path), seconds=3, log=log) == []
 
 
 def test_every_yes_is_in_the_table_when_postgresql_stops_and_starts_in_between(log):
@@ -25,4 +25,4 @@ def test_every_yes_is_in_the_table_when_postgresql_stops_and_starts_in_between(l
             time.sleep(1)
             server.start()
 
-        assert run(server.url, seconds=6, midway=power_cut, log=log) == []
+        assert run(server.url, seconds=4, midway=power_cut, log=log) == []
