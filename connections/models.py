@@ -272,6 +272,23 @@ class Connection(models.Model):
         return self.name
 
 
+class Knock(models.Model):
+    """One try that `connections.brakes` counts: at what, and by a keyed hash of whom."""
+
+    brake = models.CharField(max_length=20)
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=("brake", "digest", "at"), name="knock_by_whom"),
+            models.Index(fields=("at",), name="knock_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.brake} at {self.at:%Y-%m-%d %H:%M}"
+
+
 class AuditEntry(models.Model):
     """Who changed what, when and why; values, never keys. Written once, never edited."""
 

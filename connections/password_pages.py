@@ -7,6 +7,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import views
+from django.http import HttpResponse, HttpResponseRedirect
+
+from connections import brakes
+from connections.remote import remote_network
 
 
 class _Framed:
@@ -18,7 +22,17 @@ class _Framed:
 
 
 class Asked(_Framed, views.PasswordResetView):
-    pass
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Whoever asks too often gets the same answer and no mail: neither do mailboxes fill nor accounts show."""
+        asked = ((brakes.PASSWORD_MAIL_TO, form.cleaned_data["email"]), (brakes.PASSWORD_MAIL_FROM, self._place()))
+        if any(brakes.is_pulled(brake, who) for brake, who in asked):
+            return HttpResponseRedirect(self.get_success_url())
+        for brake, who in asked:
+            brakes.note(brake, who)
+        return super().form_valid(form)
+
+    def _place(self) -> str:
+        return remote_network(self.request)
 
 
 class Sent(_Framed, views.PasswordResetDoneView):

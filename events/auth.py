@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from connections import secrets
 from connections.models import ApiKey
+from connections.remote import remote_address
 from events.envelope import clean
 from events.models import Inbox
 from events.problems import Problem
@@ -103,15 +104,6 @@ def forget() -> None:
         _strangers.clear()
         _counted.clear()
         _noted.clear()
-
-
-def remote_address(request: HttpRequest) -> str:
-    """Who is at the other end: the proxy's word for it where a proxy of ours stands in front."""
-    if settings.BEHIND_PROXY:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-        if forwarded:
-            return forwarded.rsplit(",", 1)[-1].strip()
-    return request.META.get("REMOTE_ADDR", "")
 
 
 @sensitive_variables()

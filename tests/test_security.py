@@ -1,5 +1,6 @@
 """What SECURITY.md promises about every page at once: methods, forms, permissions, sign-in, redirects, deployment."""
 
+import json
 import os
 import re
 import string
@@ -162,18 +163,53 @@ def test_every_page_brings_the_headers_that_shut_doors(client: Client) -> None:
 
 
 # ── Deployment and the document ──────────────────────────────────────────────────────────────────────────────────────
-def test_the_documented_production_environment_deploys_without_a_warning() -> None:
+def production() -> dict[str, str]:
+    """The environment as documented, with secrets and a database of its own."""
     documented = dict(
         re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / "deploy/production.env.example").read_text(), re.MULTILINE)
     )
     secrets = dict.fromkeys(("SECRET_KEY", "FINGERPRINT_KEY"), string.ascii_letters)
     environ = {**os.environ, **documented, **secrets, "ENV_FILE": os.devnull, "DATABASE_URL": "sqlite://:memory:"}
     environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser tests of this process set it for themselves
-    environ["FIELD_KEYS"] = "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMhISE="
+    return environ | {"FIELD_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMhISE="}
+
+
+def test_the_documented_production_environment_deploys_without_a_warning() -> None:
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    told = subprocess.run(command, cwd=ROOT, env=production(), capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "no issues" in told.stdout
+
+
+LOOK = """
+import json, django
+django.setup()
+from django.conf import settings
+from django.test import Client
+page, plain = (Client(HTTP_HOST="viaduct.example.com").get("/app/login/", secure=secure) for secure in (True, False))
+cookies = {name: dict(cookie) for name, cookie in page.cookies.items()}
+print(json.dumps([dict(page.headers), cookies, settings.SESSION_COOKIE_NAME, plain.status_code, plain["Location"]]))
+"""
+
+
+def test_in_production_browsers_keep_to_tls_and_cookies_to_themselves() -> None:
+    environ = production() | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    told = subprocess.run(
+        [sys.executable, "-c", LOOK], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    headers, cookies, session, status, leads_to = json.loads(told.stdout.splitlines()[-1])
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert (status, leads_to) == (301, "https://viaduct.example.com/app/login/")
+    assert session == "__Host-session"
+    cookie = cookies["__Host-csrf"]
+    assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
+    assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+def test_every_threat_names_the_test_that_shows_it() -> None:
+    table = SECURITY.partition("| Threat |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(table) > 25
+    assert [line for line in table if not re.search(r"`tests/[\w/]+\.py::test_\w+`", line)] == []
 
 
 def test_every_test_that_the_threat_model_names_exists() -> None:

@@ -18,6 +18,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
+from connections import brakes
 from connections.models import Merchant
 from events import refusals
 from events.models import Event, Subscription, SubscriptionStatus, Transaction
@@ -51,6 +52,7 @@ def small_things(now: datetime) -> None:
     refusals.prune(now)
     refused_phones.forget_old(now=now)
     notices.prune(now)
+    brakes.prune(now)
     Session.objects.filter(expire_date__lt=now).delete()
     for log in (AccessAttempt, AccessFailureLog, AccessLog):
         log.objects.filter(attempt_time__lt=now - timedelta(days=settings.BODY_DAYS)).delete()
