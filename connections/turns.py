@@ -88,14 +88,17 @@ def held(turn: Turn, *, now: datetime | None = None) -> models.QuerySet[Lease]:
     return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now or Now())
 
 
-def ring(row: type[Lease], pk: int, task: str) -> bool:
+def ring(row: type[Lease], pk: int, task: str, *, unless_held: bool = False) -> bool:
     """Ask the queue for `task` unless it has been asked already; True if this ring was the one.
 
     Call it after the commit that made the work visible. If the queue cannot take the task the flag is unset again; the
-    clock finds the work in any case.
+    clock finds the work in any case. `unless_held` is for holders who look once more after they have let go.
     """
-    quiet = Q(rung_at=None) | Q(rung_at__lt=Now() - BELL_HOLDS)
-    if not row.objects.filter(quiet, pk=pk).update(rung_at=Now()):
+    bell = row.objects.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - BELL_HOLDS), pk=pk)
+    if unless_held:
+        bell = bell.filter(Q(leased_until=None) | Q(leased_until__lt=database_now()))
+    # Looked at before it is set: on SQLite even an UPDATE that changes nothing stands in line for the file.
+    if not bell.exists() or not bell.update(rung_at=Now()):
         return False
     enqueued = False
     try:

@@ -171,7 +171,8 @@ def _after_commit(caller: Caller, receipt: Receipt, now: datetime) -> None:
 
 
 def _ring(inbox_id: int, is_quiet: bool) -> None:
-    """Ring if the INSERT saw a quiet bell. What it saw was before its commit, so look again every now and then."""
+    """Ring if the INSERT saw a quiet bell and nobody at work: a dispatcher looks once more after it has let go. What
+    the INSERT saw was before its commit, so look again every now and then."""
     if is_quiet or monotonic() - _looked_at.get(inbox_id, 0.0) > BELL_RESTS:
         _looked_at[inbox_id] = monotonic()
-        turns.ring(Inbox, inbox_id, DISPATCH)
+        turns.ring(Inbox, inbox_id, DISPATCH, unless_held=True)

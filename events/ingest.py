@@ -65,7 +65,8 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was stored, in the order given, and whether nobody had rung for the inbox when the INSERT looked."""
+    """What was stored, in the order given, and whether nobody had rung for the inbox, or served it, when the INSERT
+    looked."""
 
     rows: list[Stored]
     is_quiet: bool
@@ -171,7 +172,7 @@ def _insert_new(origin: Origin, contents: list[_Content], now: datetime) -> _Row
         if not cursor.rowcount:
             raise KeyClosed
         first = cursor.lastrowid - len(contents) + 1  # ids are given one after the other, in the order of the list
-        cursor.execute("SELECT rung_at IS NULL FROM events_inbox WHERE id = %s", [origin.inbox_id])
+        cursor.execute(_IS_QUIET, [connection.ops.adapt_datetimefield_value(now), origin.inbox_id])
         (is_quiet,) = cursor.fetchone()
     return {content.digest: _Row(pk, content.copies, None, is_quiet) for pk, content in enumerate(contents, first)}
 
@@ -194,7 +195,7 @@ def _parameters(origin: Origin, contents: list[_Content], now: datetime, shape: 
         origin.request_id, origin.backfill, origin.history,
         *_items(origin, contents, shape),
         *([] if origin.key_id is None else [origin.key_id, moment]),
-        *([] if shape == "new" else [origin.inbox_id]),
+        *([] if shape == "new" else [moment, origin.inbox_id]),
     ]  # fmt: skip
 
 
@@ -245,11 +246,12 @@ _KEY_IS_OPEN = """EXISTS (
              WHERE opened.id = %s AND opened.revoked_at IS NULL
                AND (opened.valid_until IS NULL OR opened.valid_until > %s))"""
 
-
-_COUNTS_KNOWN = """ON CONFLICT (source_id, webhook_type, webhook_event, event_id, digest) DO UPDATE
+_IS_QUIET = """
+            SELECT inbox.rung_at IS NULL AND (inbox.leased_until IS NULL OR inbox.leased_until < %s)
+              FROM events_inbox AS inbox WHERE inbox.id = %s"""
+_COUNTS_KNOWN = f"""ON CONFLICT (source_id, webhook_type, webhook_event, event_id, digest) DO UPDATE
             SET arrivals = events_event.arrivals + excluded.arrivals, last_arrived_at = excluded.last_arrived_at
-        RETURNING digest, id, arrivals, conflict_of_id,
-                  (SELECT inbox.rung_at IS NULL FROM events_inbox AS inbox WHERE inbox.id = %s)"""
+        RETURNING digest, id, arrivals, conflict_of_id, ({_IS_QUIET})"""
 
 
 @cache

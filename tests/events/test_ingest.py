@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.conf import Conf
 
-from connections import keys
+from connections import keys, turns
 from connections.models import ApiKey
 from events import api, auth
 from events.envelope import Envelope
@@ -135,7 +135,11 @@ def test_the_first_request_looks_its_key_up_and_rings_once():
     auth.forget()
     with CaptureQueriesContext(connection) as queries:
         assert send(clear, an_event(1)).status == 202
-    assert statements(queries)[:3] == ["SELECT", "INSERT", "UPDATE"]  # key, event, bell; then the queue's own row
+    assert statements(queries)[:3] == [
+        "SELECT",
+        "INSERT",
+        "SELECT",
+    ]  # key, event, bell; then it is set, and the queue's own row
     assert rung() == before + 2
 
 
@@ -144,6 +148,20 @@ def test_bells_coalesce_until_somebody_answers():
     clear, before = keys.new_bearer(a_source(), name="x")[1], rung()
     for number in range(20):
         send(clear, an_event(number))
+    assert rung() == before + 1
+
+
+@pytest.mark.django_db
+def test_nobody_is_rung_for_while_a_dispatcher_is_at_it():
+    source = a_source()
+    clear, before = keys.new_bearer(source, name="x")[1], rung()
+    inbox = Inbox.objects.get_or_create(merchant=source.merchant)[0].pk
+    turn = turns.take(Inbox, inbox, holder="one:1", seconds=60)
+    send(clear, an_event(0))
+    send(clear, [an_event(1), an_event(2)])
+    assert rung() == before
+    turns.release(turn)
+    send(clear, an_event(3))
     assert rung() == before + 1
 
 
