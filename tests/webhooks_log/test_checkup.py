@@ -4,16 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings as settings_of_queue
 from django.core.management import call_command
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
-from django_q.models import OrmQ
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
 
 from connections.secrets import seal
 from tests.webhooks_log import shop
-from webhooks_log import checkup, heartbeat
+from webhooks_log import checkup, heartbeat, jobs
 from webhooks_log.models import Erasure, Heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -124,13 +124,20 @@ def newest(app: str) -> str:
 def test_a_clock_that_goes_wrong(healthy, monkeypatch):
     right = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: right() + timedelta(seconds=9))
-    assert found("clock") == "9.0 s from the database's → Let both hosts follow one time server."
+    if checkup.connection.vendor == "sqlite":
+        assert wrong() == {}  # a file has no clock of its own
+    else:
+        assert found("clock") == "9.0 s from the database's → Let both hosts follow one time server."
 
 
-def test_a_queue_that_nobody_empties(healthy):
-    key, now = settings_of_queue.Q_CLUSTER["name"], timezone.now()
-    OrmQ.objects.bulk_create(OrmQ(key=key, payload="x", lock=now) for _ in range(checkup.MANY_BELLS + 1))
-    assert found("queue") == "1001 bells wait → Start more workers, or see why none runs."
+def test_a_queue_that_nobody_empties(healthy, monkeypatch):
+    monkeypatch.setattr(checkup, "MANY_BELLS", 1)
+    for _ in range(2):
+        async_task(jobs.ALIVE)
+    try:
+        assert found("queue") == "2 bells wait → Start more workers, or see why none runs."
+    finally:
+        get_broker().delete_queue()
 
 
 def test_an_event_that_broke(healthy):
