@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
@@ -17,6 +17,7 @@ from connections.admin_base import TenantAdmin
 from connections.models import Merchant
 from connections.two_factor import take_away
 
+RECORDED = ("username", "email", "is_active", "is_staff", "is_superuser")
 SHOWN = ("name", "time_zone", "currency", "country", "requires_two_factor", "body_days", "row_days")
 
 
@@ -107,9 +108,22 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         return self.has_module_permission(request)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        before = dict(get_user_model().objects.filter(pk=obj.pk).values(*RECORDED).first() or {})
         super().save_model(request, obj, form, change)
+        changes = audit.differences(before, {name: getattr(obj, name) for name in RECORDED})
+        if not change or changes:
+            audit.record(request.user, "account changed" if change else "account made", obj, changes)
         if form.cleaned_data.get("remove_two_factor") and take_away(obj):
             audit.record(request.user, "two-factor sign-in removed", obj)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Django's page; whoever sets another's password is in the history."""
+        before = get_user_model().objects.filter(pk=id).values_list("password", flat=True).first()
+        answer = super().user_change_password(request, id, form_url)
+        account = get_user_model().objects.filter(pk=id).first()
+        if account is not None and account.password != before:
+            audit.record(request.user, "password set", account)
+        return answer
 
     has_add_permission = has_module_permission
     has_change_permission = has_view_permission

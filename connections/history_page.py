@@ -4,7 +4,7 @@ Beside the corridor: read only, because what was recorded is never edited.
 """
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
@@ -36,8 +36,10 @@ def history_page(request: HttpRequest) -> HttpResponse:
 
 
 def _entries(request: HttpRequest, chosen: str) -> QuerySet[AuditEntry]:
+    """Of the person's merchants; the platform's staff see besides what belongs to none, as accounts do."""
     merchants = merchants_where(request.user, "configure").filter(pk__in=chosen_merchants(request.user, chosen))
-    rows = AuditEntry.objects.filter(merchant__in=merchants)
+    of_no_merchant = Q(merchant=None) if request.user.is_superuser and not chosen else Q(pk=None)
+    rows = AuditEntry.objects.filter(Q(merchant__in=merchants) | of_no_merchant)
     rows = rows.filter(action=LOOKING) if "views" in request.GET else rows.exclude(action=LOOKING)
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:

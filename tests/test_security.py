@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from connections.models import Membership
+from events.models import Product
 from tests.webhooks_log import shop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,6 +126,29 @@ def test_nobody_deletes_or_edits_in_bulk(client: Client, rf: Any) -> None:
     for page in admin.site._registry.values():
         assert not page.has_delete_permission(request)
         assert "delete_selected" not in page.get_actions(request)
+
+
+@pytest.mark.django_db
+def test_staff_delete_nothing_by_any_address(client: Client) -> None:
+    merchant = shop.merchant()
+    product = Product.objects.create(merchant=merchant, offer_id="1", name="Vitamin")
+    root = shop.superuser()
+    client.force_login(root, backend=BACKEND)
+    for row in (merchant, product, root):
+        app, model = row._meta.app_label, row._meta.model_name
+        address = reverse(f"admin:{app}_{model}_delete", args=(row.pk,))
+        assert (client.get(address).status_code, client.post(address, {"post": "yes"}).status_code) == (403, 403)
+        chosen = {"action": "delete_selected", "_selected_action": row.pk, "post": "yes", "select_across": "1"}
+        client.post(reverse(f"admin:{app}_{model}_changelist"), chosen)
+        assert type(row).objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["django_q/ormq", "django_q/task", "django_q/schedule", "axes/accessattempt", "csp"])
+def test_other_packages_pages_are_not_there_for_staff_either(client: Client, page: str) -> None:
+    client.force_login(shop.superuser(), backend=BACKEND)
+    for address in (f"/app/{page}/", f"/app/{page}/add/", f"/app/{page}/1/change/", f"/app/{page}/1/delete/"):
+        assert (client.get(address).status_code, client.post(address).status_code) == (404, 404)
 
 
 # ── Signing in ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -251,3 +251,24 @@ def test_staff_help_out_of_a_lost_phone(owner, olga, client):
     assert client.post(path, told).status_code == 302
     assert not TOTPDevice.objects.filter(user=olga).exists()
     assert AuditEntry.objects.filter(action="two-factor sign-in removed", object_id=str(olga.pk)).exists()
+
+
+def test_what_staff_do_to_accounts_is_in_a_history_that_staff_read(olga, client):
+    client.force_login(superuser(), backend=BACKEND)
+    told = {"username": olga.username, "is_active": "on", "is_superuser": "on"}
+    told |= {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
+    client.post(reverse("admin:auth_user_change", args=(olga.pk,)), told)
+    new = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true", "set-password": "1"}
+    assert client.post(reverse("admin:auth_user_password_change", args=(olga.pk,)), new).status_code == 302
+    made = {"username": "new", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    client.post(reverse("admin:auth_user_add"), made)
+    entries = dict(AuditEntry.objects.values_list("action", "changes"))
+    assert entries["account changed"] == {"is_superuser": [False, True]}
+    assert {"password set", "account made"} <= set(entries)
+    assert PASSWORD not in str(entries)
+    assert "account changed" in client.get(reverse("admin:history")).content.decode()
+
+
+def test_an_owner_does_not_read_what_staff_do_to_accounts(owner, olga):
+    AuditEntry.objects.create(action="account changed", object_name="somebody else")
+    assert "somebody else" not in owner.get(reverse("admin:history")).content.decode()
