@@ -17,6 +17,7 @@ from django_q.tasks import async_task
 
 from connections.models import Lease
 
+JUMP_SECONDS = 1.0
 BELL_HOLDS = timedelta(seconds=5)  # an unanswered bell may be rung again after this
 
 
@@ -38,16 +39,32 @@ def database_now() -> datetime:
         return cursor.fetchone()[0]
 
 
+class Watch:
+    """Notices when this machine's clock is set, by the monotonic one, which nobody sets."""
+
+    def __init__(self) -> None:
+        self._wall, self._steady = timezone.now(), monotonic()
+
+    def was_set(self) -> bool:
+        """Whether it was since the last look, forward or back, by more than `JUMP_SECONDS`."""
+        wall, steady = self._wall, self._steady
+        self._wall, self._steady = timezone.now(), monotonic()
+        return abs((self._wall - wall).total_seconds() - (self._steady - steady)) > JUMP_SECONDS
+
+
 class Clock:
-    """The database's clock without asking each time: its last reading, carried on by this process's monotonic one."""
+    """The database's clock without asking each time: its last reading, carried on by this process's monotonic one.
+
+    It reads again where this machine's clock was set meanwhile: the database's is often the same.
+    """
 
     def __init__(self, *, trusted_seconds: float = 30.0) -> None:
-        self._trusted_seconds = trusted_seconds
+        self._trusted_seconds, self._watch = trusted_seconds, Watch()
         self._read()
 
     def now(self) -> datetime:
         since = monotonic() - self._read_at
-        if since > self._trusted_seconds:
+        if self._watch.was_set() or since > self._trusted_seconds:
             self._read()
             since = 0.0
         return self._reading + timedelta(seconds=since)

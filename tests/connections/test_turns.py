@@ -119,3 +119,12 @@ def test_a_clock_carries_its_reading_on_and_reads_again_when_that_is_old(django_
     assert first <= second
     with django_assert_num_queries(2 * asks):
         turns.Clock(trusted_seconds=-1).now()
+
+
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+def test_a_clock_that_is_set_is_noticed_once_and_read_anew(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+    real, watch, clock = timezone.now, turns.Watch(), turns.Clock()
+    assert not watch.was_set()
+    monkeypatch.setattr(timezone, "now", lambda: real() + by)
+    assert [watch.was_set(), watch.was_set()] == [True, False]
+    assert abs(clock.now() - turns.database_now()) < timedelta(minutes=1)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from redis import RedisError
 
 from connections.klaviyo.client import klaviyo_address
+from connections.turns import Watch
 from webhooks_log import heartbeat
 from webhooks_log.clock import Clock, is_wedged
 from webhooks_log.cluster import Cluster, end_orphans
@@ -38,7 +39,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, self._stop)
         self.host, self.reported_at = settings.WORKER_NAME or socket.gethostname(), 0.0
         self.cluster = Cluster(self.host)
-        self.clock = Clock()
+        self.clock, self.watch = Clock(), Watch()
         try:
             while not self.stops:
                 self._look()
@@ -82,7 +83,10 @@ class Command(BaseCommand):
         """Why the cluster should be restarted; "" when it need not be."""
         if not self.cluster.is_running():
             return "it ended"
-        return is_wedged(now=timezone.now(), since=self.since, silent_seconds=self.cluster.silent_seconds())
+        now = timezone.now()
+        if self.watch.was_set():  # then no sign of life has the age it seems to have
+            self.since = now
+        return is_wedged(now=now, since=self.since, silent_seconds=self.cluster.silent_seconds())
 
     def _stop(self, *_: object) -> None:
         self.stops = True
