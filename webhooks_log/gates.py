@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from connections.doctor import SOONER
 from connections.klaviyo.budget import family_of
+from connections.klaviyo.exchange import Exchange
 from connections.models import Connection
 from connections.turns import Turn
 from events.models import Customer, Suppression
@@ -65,9 +66,9 @@ def unpark(*, now: datetime) -> int:
     return released
 
 
-def hold_connection(pk: int, verdict: Verdict, *, now: datetime) -> None:
+def hold_connection(pk: int, verdict: Verdict, exchange: Exchange, *, now: datetime) -> None:
     """A refused key holds the whole connection until the doctor finds a key that works, and he looks soon."""
-    Connection.objects.filter(pk=pk).update(
+    _asked_with(exchange, pk).update(
         held_at=now, state=Connection.State.KEY_REFUSED, state_detail=verdict.sentence, check_due_at=now + SOONER
     )
 
@@ -86,13 +87,20 @@ def hold_key_lost(pk: int, detail: str) -> None:
     )
 
 
-def hold_family(pk: int, family: str, detail: str, *, now: datetime) -> None:
+def hold_family(pk: int, family: str, exchange: Exchange, *, now: datetime) -> None:
     """A missing scope holds its endpoint family only."""
-    connection = Connection.objects.get(pk=pk)
-    held = sorted({*connection.held_families, family})
-    Connection.objects.filter(pk=pk).update(
-        held_families=held, state=Connection.State.SCOPE_MISSING, state_detail=detail, check_due_at=now + SOONER
-    )
+    detail = next((problem.detail for problem in exchange.problems()), "")
+    for connection in _asked_with(exchange, pk):
+        held = sorted({*connection.held_families, family})
+        Connection.objects.filter(pk=pk).update(
+            held_families=held, state=Connection.State.SCOPE_MISSING, state_detail=detail, check_due_at=now + SOONER
+        )
+
+
+def _asked_with(exchange: Exchange, pk: int) -> QuerySet[Connection]:
+    """The connection, if it still has the key that was refused: a new one may have come while the call was out."""
+    hint = dict(exchange.request_headers).get("Authorization", "")[-4:]
+    return Connection.objects.filter(pk=pk, key_hint__in=("", hint))
 
 
 def against(row: Owed, held_families: Container[str], campaigns: Container[str], erased: Container[int]) -> str:

@@ -264,14 +264,13 @@ class Lane:
     def _hold_connection(self, row: Owed, outcome: Outcome, now: datetime) -> None:
         row.claims = 0
         self._settle(row, Delivery.State.WAITING, "key_refused", outcome)
-        gates.hold_connection(row.connection_id, outcome.verdict, now=now)
+        gates.hold_connection(row.connection_id, outcome.verdict, outcome.exchange, now=now)
         self._shut(row.connection_id, now)
 
     def _hold_family(self, row: Owed, outcome: Outcome, now: datetime) -> None:
         row.claims = 0
         self._settle(row, Delivery.State.WAITING, "scope_missing", outcome)
-        detail = next((problem.detail for problem in outcome.exchange.problems()), "")
-        gates.hold_family(row.connection_id, row.family, detail, now=now)
+        gates.hold_family(row.connection_id, row.family, outcome.exchange, now=now)
         self._shut(row.connection_id, now)
 
     def _fail(self, row: Owed, outcome: Outcome, now: datetime) -> None:

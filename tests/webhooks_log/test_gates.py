@@ -82,6 +82,29 @@ def test_a_key_of_another_account_lets_nothing_go(shop: Shop, twin: Twin) -> Non
     assert twin.events() == []
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_late_refusal_of_the_key_of_before_does_not_hold_the_new_one(shop: Shop, twin: Twin, status: int) -> None:
+    before = twin.key("DemoA1")
+    twin.fault(status=status, delay_ms=1500, key=before, path="/api/events")
+    shop.owe("1")
+    changing = Thread(target=_change_key, args=(shop.connection, twin, twin.key("DemoA1", "documented")))
+    changing.start()
+    pump()
+    changing.join()
+    after = Connection.objects.get()
+    assert (after.state, after.held_at, after.held_families) == (Connection.State.CONNECTED, None, [])
+    gates.unpark(now=timezone.now())
+    pump()
+    assert standing() == {"1": ("delivered", "")}
+
+
+def _change_key(of: Connection, twin: Twin, key: str) -> None:
+    """As soon as a call with the key of before is out."""
+    wait_until(lambda: Delivery.objects.filter(state="sending").exists())
+    give_key(of, key)
+    connection.close()
+
+
 def test_many_rows_of_a_held_family_do_not_keep_back_those_of_a_free_one(shop: Shop, monkeypatch) -> None:
     monkeypatch.setattr(gates, "BLOCK", 3)
     for number in range(4):
