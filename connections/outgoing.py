@@ -16,6 +16,7 @@ from urllib3.util.connection import allowed_gai_family
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 TRANSLATED = ip_network("64:ff9b::/96")
+OLD_INSIDE = (ip_network("::/96"), ip_network("fec0::/10"))  # of early IPv6, which Python calls global
 
 
 class AddressRefused(NewConnectionError):
@@ -43,7 +44,9 @@ def is_allowed(address: str, *, loopback: bool) -> bool:
     parsed = ip_address(address.partition("%")[0])
     if parsed in TRANSLATED:  # an IPv4 address in the clothes of IPv6: what is inside counts
         parsed = IPv4Address(int(parsed) & 0xFFFFFFFF)
-    return parsed.is_loopback if loopback else parsed.is_global and not parsed.is_multicast
+    if loopback:
+        return parsed.is_loopback
+    return parsed.is_global and not parsed.is_multicast and not any(parsed in network for network in OLD_INSIDE)
 
 
 class _Guarded:

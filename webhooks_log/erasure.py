@@ -177,6 +177,8 @@ def _look_through(erasure: Erasure, now: datetime, ends_at: float) -> bool:
         ids, seen = look(erasure, spelled, after, until)
         with transaction.atomic():
             _lock(erasure)
+            if erasure.found.get(LEFT, {}).get(what) != [after, until]:
+                continue  # another process was quicker
             emptied = forgetting.empty_events(ids) if what == "event" else _empty_deliveries(ids, now)
             _note_progress(erasure, what, emptied, seen, until)
     return LEFT not in erasure.found
@@ -267,6 +269,9 @@ def _forget_filters(merchant: Merchant, email: str) -> int:
 def _finish(erasure: Erasure, now: datetime) -> None:
     """The address goes last; what stays is that it was done."""
     with transaction.atomic():
+        _lock(erasure)
+        if erasure.state == Erasure.State.DONE:
+            return
         erasure.state, erasure.done_at, erasure.sealed_email = Erasure.State.DONE, now, None
         erasure.save(update_fields=("state", "done_at", "sealed_email"))
         emptied = {name: (None, rows if isinstance(rows, int) else len(rows)) for name, rows in erasure.found.items()}

@@ -54,7 +54,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     "address",
     ["10.0.0.1", "172.16.9.9", "192.168.1.1", "169.254.169.254", "127.0.0.1", "0.0.0.0", "100.64.0.1", "224.0.0.1",
      "255.255.255.255", "240.0.0.1", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
-     "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:db8::1"],
+     "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:db8::1", "::127.0.0.1", "::a00:1",
+     "fec0::1"],
 )  # fmt: skip
 def test_what_is_not_public_is_refused(address: str) -> None:
     assert not is_allowed(address, loopback=False)

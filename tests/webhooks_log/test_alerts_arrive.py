@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection as database
 from django.urls import reverse
 
 from connections import hooks
@@ -16,6 +15,7 @@ from connections.secrets import seal
 from events.models import Refusal
 from tests.servers import free_port
 from tests.webhooks_log import shop
+from tests.webhooks_log.crowd import at_once
 from tests.webhooks_log.ears import Channel
 from webhooks_log import alert_findings, alert_sight, alerts, counts, heartbeat, notices
 from webhooks_log.alert_kinds import BY_CODE, KINDS
@@ -341,23 +341,6 @@ def test_two_workers_at_once_tell_once(klaviyo, olga, mailbox) -> None:
     assert Notice.objects.count() == 1
     at_once(lambda: notices.send_due(now=NOW))
     assert len(mailbox.mails) == 1
-
-
-def at_once(work: Any) -> None:
-    gate = threading.Barrier(4)
-
-    def one() -> None:
-        gate.wait()
-        try:
-            work()
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_old_notices_go_and_those_that_wait_stay(klaviyo, olga) -> None:

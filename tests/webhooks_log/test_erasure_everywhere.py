@@ -17,6 +17,7 @@ from tests.dump import rows, stored, unpacked
 from tests.events.door import send
 from tests.events.vrio_records import cancelled, envelope, offer, order, sale, shipped, transaction
 from tests.webhooks_log import shop as people
+from tests.webhooks_log.crowd import at_once
 from tests.webhooks_log.lanes import Shop, pump
 from webhooks_log import dispatch, erasure, replay
 from webhooks_log.models import Body, Delivery, Erasure, Note, Replay, SavedFilter
@@ -97,9 +98,9 @@ def a_long_acquaintance(vita: Shop, door: Any, owner: Any, twin: Any) -> None:
     the_teams_words(vita, owner)
 
 
-def an_upload(owner: Any, vita: Shop) -> None:
+def an_upload(owner: Any, vita: Shop, number: str = "90") -> None:
     file = SimpleUploadedFile(
-        "h.ndjson", json.dumps({"transactions": [transaction("90", customer={"id": "777", **PERSON})]}).encode()
+        "h.ndjson", json.dumps({"transactions": [transaction(number, customer={"id": "777", **PERSON})]}).encode()
     )
     owner.post(reverse("admin:history_import"), {"source": vita.source.pk, "file": file})
 
@@ -149,6 +150,10 @@ def test_nothing_names_her_and_klaviyo_has_forgotten_her_too(vita, door, owner, 
     assert deleted(twin) == {EMAIL: [503, 202], FORMER: [202]}
     assert done.found["events"] > 5
     what_comes_late(door)
+    an_upload(owner, vita, number="91")
+    what_is_sent_again()
+    dispatch.run()
+    pump(3)
     assert whatever_names_her() == []
     assert not Customer.objects.filter(vrio_id__in=("777", "778")).exists()
 
@@ -189,6 +194,14 @@ def what_comes_late(door: Any) -> None:
     assert set(late.values_list("state", "reason", "email")) == {("skipped", "erased", "")}
 
 
+def what_is_sent_again() -> None:
+    """Nothing of hers can be: neither its bytes nor its event are there."""
+    for row in Delivery.objects.filter(state__in=("delivered", "skipped")).exclude(unique_id="other"):
+        for anew in (False, True):
+            with pytest.raises(replay.Refused):
+                replay.send_again(row, actor=None, reason="again", translate_anew=anew)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_same_person_at_another_shop_stays(vita, door, owner, twin) -> None:
     next_door = Shop(twin, name="outlet", cid="DemoB2")
@@ -205,6 +218,20 @@ def test_the_same_person_at_another_shop_stays(vita, door, owner, twin) -> None:
     next_door.owe("n2", email=EMAIL)
     pump()
     assert {event["unique_id"] for event in twin.events(account="DemoB2")} == {"n1", "n2"}
+
+
+@pytest.mark.django_db
+def test_a_copy_holds_whatever_is_kept_of_her(vita, door, owner) -> None:
+    refused = json.dumps({"webhook_type": "transaction", "said": PERSON}).encode()
+    door(of_zelda("1"), refused)
+    dispatch.run()
+    addressed = vita.owe("theirs", email=EMAIL)
+    Delivery.objects.filter(pk=addressed.pk).update(customer=vita.customer("ann@klaviyo-demo.com"))
+    answer = owner.post(reverse("admin:person_copy"), {"merchant": vita.merchant.pk, "email": EMAIL})
+    told = json.loads(answer.content)
+    assert (len(told["events"]), len(told["refused"])) == (1, 1)
+    assert "theirs" in {row["id"] for row in told["messages"]}
+    assert "77 Marzipan Lane" in answer.content.decode()
 
 
 # ── Dying in the middle ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -243,6 +270,19 @@ def test_looking_through_goes_on_where_it_stopped(vita, door, monkeypatch) -> No
     assert row.found["events"] == 0
     erasure.advance(row)
     assert (row.state, row.found["events"]) == (Erasure.State.DONE, 7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_do_it_once(vita, door, monkeypatch) -> None:
+    monkeypatch.setattr(erasure.forgetting, "LOOKED_THROUGH", 2)
+    door(*[envelope("gift", "gift_sent", {"to": EMAIL, "n": number}, event_id=number) for number in range(9)])
+    dispatch.run()
+    row = erasure.request(vita.merchant, EMAIL, actor=None)
+    at_once(lambda: erasure.advance(Erasure.objects.get(pk=row.pk)))
+    erasure.advance_all()
+    row.refresh_from_db()
+    assert (row.state, row.found["events"]) == (Erasure.State.DONE, 9)
+    assert AuditEntry.objects.filter(action="erasure done").count() == 1
 
 
 # ── Small leftovers ──────────────────────────────────────────────────────────────────────────────────────────────────
