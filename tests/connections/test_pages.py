@@ -1,5 +1,6 @@
 """Connecting Klaviyo through the pages, as owner, as support and as somebody else's owner."""
 
+import re
 from html import unescape
 from zoneinfo import ZoneInfo
 
@@ -49,6 +50,20 @@ def test_the_catalogue_finds_by_what_people_call_it(owner):
     page = owner.get(reverse("admin:connection_catalogue"), {"q": "sms"}).content.decode()
     assert "Klaviyo</h3>" in page
     assert "Receive from Vrio</h3>" not in page
+
+
+def test_a_list_of_the_shells_and_its_thing_are_headed_by_their_names(owner, shop):
+    """Not by the part of the program they come from, nor by what could be done with them."""
+    assert headings(owner, reverse("admin:connections_merchant_changelist")) == ("Merchants | Viaduct", ["Merchants"])
+    _, shown = headings(owner, reverse("admin:connections_merchant_change", args=(shop.pk,)))
+    assert shown == ["Merchants", shop.name]
+
+
+def headings(client, path: str) -> tuple[str, list[str]]:
+    """What stands on the browser's tab, and the links that head the page."""
+    html = client.get(path).content.decode()
+    tab, top = (html.partition(f"<{tag}")[2].partition(f"</{tag}>")[0] for tag in ("title", "h1"))
+    return " ".join(tab.lstrip(">").split()), re.findall(r"<a [^>]*>([^<]*)</a>", top)
 
 
 def test_saving_connects_and_activates_at_once(owner, shop, twin):
