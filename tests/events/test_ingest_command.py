@@ -5,6 +5,7 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from events.models import Event
 from tests.events.door import an_event
@@ -55,6 +56,20 @@ def test_marks_say_what_the_events_are_for(tmp_path, source):
     assert list(Event.objects.order_by("pk").values_list("backfill", "history")) == [(True, False), (False, True)]
     source.refresh_from_db()
     assert source.history_imported_at is not None
+
+
+def test_a_database_that_is_away_is_said_and_the_run_continues_afterwards(tmp_path, source, capsys):
+    def away(execute, sql, params, many, context):
+        if "events_event" in (sql or "events_event"):
+            raise OperationalError("the server is gone")
+        return execute(sql, params, many, context)
+
+    path = tmp_path / "history.ndjson"
+    path.write_bytes(lines(3))
+    with connection.execute_wrapper(away), pytest.raises(CommandError, match=r"gone.*Run this again"):
+        take_in(path, source)
+    take_in(path, source)
+    assert "3 new, 0 known already" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_continues_where_it_stopped(tmp_path, source, capsys):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError
 from tqdm import tqdm
 
 from connections.models import Source
@@ -59,6 +60,10 @@ class Command(BaseCommand):
                     memory.write(taken)
             except NotStrict as wrong:
                 raise CommandError(f"{path.name}: {wrong.detail}") from None
+            except (OperationalError, InterfaceError) as away:
+                raise CommandError(
+                    f"The database cannot be written now: {away}. Run this again, it continues where it stopped."
+                ) from None
             except BROKEN:
                 raise CommandError(f"{path.name} breaks off: it was not copied whole.") from None
         memory.forget()
