@@ -47,11 +47,11 @@ def our_models() -> list[type[models.Model]]:
     return [model for model in apps.get_models() if model._meta.app_label in OURS]
 
 
-def count_from_far() -> None:
-    """Let the next row of every table of ours have the id FIRST."""
+def count_from_far(first: int = FIRST) -> None:
+    """Let the next row of every table of ours have this id."""
     for model in our_models():
         if isinstance(model._meta.pk, models.AutoField | models.BigAutoField):
-            _count_from(model._meta.db_table, FIRST - 1)
+            _count_from(model._meta.db_table, first - 1)
 
 
 def _count_from(table: str, last: int) -> None:

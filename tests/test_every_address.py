@@ -14,7 +14,7 @@ from django.db import transaction
 from django.test import Client
 
 from connections.models import Merchant
-from tests.tenants import count_from_far, shop_with_everything
+from tests.tenants import FIRST, count_from_far, shop_with_everything
 from tests.test_stranger import ONES_OWN, addresses, filled
 from tests.webhooks_log.shop import merchant, person, superuser
 
@@ -129,6 +129,7 @@ def test_support_without_personal_data_changes_only_this(household, client) -> N
 @pytest.fixture
 def stranger() -> Any:
     """The owner of another shop, whose own rows have other ids than those that the walk fills in."""
+    count_from_far(FIRST + 1000)
     return person(merchant("Elsewhere"), "owner")
 
 

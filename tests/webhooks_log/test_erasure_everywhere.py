@@ -50,6 +50,7 @@ def of_zelda(number: str, *, at: str = "2025-08-30 08:00:00", **more: Any) -> by
 def vita(twin, settings) -> Shop:
     settings.KLAVIYO_BASE_URL = twin.url
     settings.LANE_THREADS = 4
+    settings.KLAVIYO_CONNECT_SECONDS = settings.KLAVIYO_TOTAL_SECONDS = 25.0  # the machine may be busy
     return Shop(twin)
 
 
@@ -75,7 +76,7 @@ def a_long_acquaintance(vita: Shop, door: Any, owner: Any, twin: Any) -> None:
     former = {"customer": {"id": "777", **PERSON, "email": FORMER}}
     assert door(of_zelda("1", **former), of_zelda("2")) == [202, 202]
     dispatch.run()
-    pump()
+    pump(60)
     twin.fault(status=503, count=20, path="/api/events")
     assert door(of_zelda("3"), of_zelda("2", transaction_total="31.00")) == [202, 202]  # waits; a conflict
     dispatch.run()
@@ -124,8 +125,9 @@ def the_teams_words(vita: Shop, owner: Any) -> None:
 
 def erase(vita: Shop, **wishes: Any) -> Erasure:
     row = erasure.request(vita.merchant, EMAIL, actor=None, reason=f"letter of {EMAIL}", **wishes)
-    for minutes in range(5):
-        erasure.advance_all(now=timezone.now() + timedelta(minutes=minutes))
+    for minutes in range(20):
+        if not erasure.advance_all(now=timezone.now() + timedelta(minutes=minutes)):
+            break
     row.refresh_from_db()
     return row
 
@@ -245,10 +247,17 @@ def test_it_may_die_at_any_step_and_is_carried_on(vita, door, monkeypatch, step)
         broken.setattr(erasure, step, power_cut)
         with pytest.raises(PowerCut):
             erasure.advance(row)
-    erasure.advance_all()
+    carry_on()
     row.refresh_from_db()
     assert row.state == Erasure.State.DONE
     assert whatever_names_her() == []
+
+
+def carry_on() -> None:
+    """As the clock does, until nothing is left to do."""
+    for _ in range(20):
+        if not erasure.advance_all():
+            return
 
 
 class PowerCut(Exception):
@@ -268,7 +277,8 @@ def test_looking_through_goes_on_where_it_stopped(vita, door, monkeypatch) -> No
     erasure.advance(row, seconds=0)
     assert row.state == Erasure.State.REQUESTED
     assert row.found["events"] == 0
-    erasure.advance(row)
+    carry_on()
+    row.refresh_from_db()
     assert (row.state, row.found["events"]) == (Erasure.State.DONE, 7)
 
 
@@ -279,7 +289,7 @@ def test_two_workers_at_once_do_it_once(vita, door, monkeypatch) -> None:
     dispatch.run()
     row = erasure.request(vita.merchant, EMAIL, actor=None)
     at_once(lambda: erasure.advance(Erasure.objects.get(pk=row.pk)))
-    erasure.advance_all()
+    carry_on()
     row.refresh_from_db()
     assert (row.state, row.found["events"]) == (Erasure.State.DONE, 9)
     assert AuditEntry.objects.filter(action="erasure done").count() == 1
@@ -295,7 +305,7 @@ def test_a_customer_known_by_id_only_is_emptied_once_named_as_the_erased(vita, d
     assert Delivery.objects.filter(customer=stub, state="waiting").exists()
     door(of_zelda("5", customer={"id": "900", **PERSON}))
     dispatch.run()
-    erasure.advance_all()
+    carry_on()
     stub.refresh_from_db()
     assert stub.erased_at
     assert set(Delivery.objects.values_list("state", "reason")) == {("skipped", "erased")}
