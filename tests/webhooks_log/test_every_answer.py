@@ -89,6 +89,7 @@ ANSWERS: tuple[tuple[dict[str, Any], End], ...] = (
     ({"status": 429, "retry_after": 30},                                      THROTTLED),
     ({"status": 429, "retry_after": "12.2"},                                  THROTTLED),
     ({"status": 429, "retry_after": "", "html": True},                        THROTTLED),
+    ({"status": 429, "retry_after": "Fri, 31 Dec 2027 23:59:59 GMT"},         THROTTLED),
     ({"status": 500},                                                         later("server_fault")),
     ({"status": 503, "retry_after": 1},                                       later("server_fault")),
     *(({"status": code, "html": True},                                        later("edge_fault")) for code in (502, *range(520, 531))),

@@ -1,5 +1,6 @@
 """A lane from outside: Deliveries in, the twin's record out, and what the rows say afterwards."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.utils import timezone
 from connections.models import Connection, KlaviyoAccount
 from tests.twin import Twin
 from tests.webhooks_log.lanes import Shop, pump
-from webhooks_log import refused_phones
+from webhooks_log import breaker, refused_phones
 from webhooks_log.models import Attempt, Delivery, HourlyCount, RefusedPhone
 from webhooks_log.packing import unpack_body, unpack_content
 
@@ -217,3 +218,23 @@ def test_an_outage_opens_the_breaker_and_burns_no_more_tries(shop: Shop, twin: T
     assert len(twin.requests()) < 60
     assert not Delivery.objects.filter(state="sending").exists()
     assert Delivery.objects.filter(tries__gt=0).count() < 40
+
+
+def test_an_outage_is_probed_by_one_call_at_a_time_and_ends_by_itself(shop: Shop, twin: Twin, monkeypatch) -> None:
+    monkeypatch.setattr(breaker, "PAUSES", (0.5, 1.0))
+    twin.fault(count=0, status=503)
+    expected = [shop.owe(f"{number:03}").unique_id for number in range(100)]
+    pump()
+    burnt, before = Delivery.objects.filter(tries=1).count(), len(twin.requests())
+    assert breaker.MINIMUM <= before < 60
+    time.sleep(0.6)
+    pump()
+    assert len(twin.requests()) == before + 1
+    twin.clear_faults()
+    time.sleep(1.1)
+    pump()
+    assert KlaviyoAccount.objects.get().breaker_state == KlaviyoAccount.Breaker.CLOSED
+    assert Delivery.objects.filter(tries=1).count() == burnt
+    Delivery.objects.filter(state="waiting").update(next_attempt_at=timezone.now())
+    pump()
+    assert ids(twin) == expected
