@@ -53,6 +53,8 @@ def _taken_over(given: Bench, environ: dict[str, str]) -> dict[str, int]:
 def _judged(twin: Twin, expected: set[str], killed_at: float, left: int, books: dict[str, int]) -> Iterator[Line]:
     times, bodies, last = Counter[str](), defaultdict[str, set[str]](set), 0.0
     for call in twin.requests(account=CID, path="/api/events", only="at_monotonic,body"):
+        if "unique_id" not in (call["body"] or ""):
+            continue  # the doctor asks as well
         unique_id = json.loads(call["body"])["data"]["attributes"]["unique_id"]
         times[unique_id] += 1
         bodies[unique_id].add(call["body"])
