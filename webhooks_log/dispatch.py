@@ -29,7 +29,7 @@ SLICE_SECONDS = 2.0  # while others wait
 LONGEST_SECONDS = 30.0  # well below the queue's timeout; the rest is rung for again
 # A block costs as much as ten events: while they trickle in, let a few come together. On SQLite it also keeps the door
 # from writing.
-GATHER_SECONDS = {"postgresql": 0.005, "sqlite": 0.05}
+GATHER_SECONDS = {"postgresql": 0.005, "sqlite": 0.04}
 SMALL_BLOCK = 20
 DUE = Event.State.RECEIVED
 logger = logging.getLogger(__name__)
