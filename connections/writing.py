@@ -46,12 +46,7 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> 
     meta = rows[0]._meta
     fields = [field for field in meta.concrete_fields if not field.primary_key]
     if connection.vendor == "postgresql" and not unless_there and len(rows) * len(fields) >= COPIED_FROM:
-        ids = reserve_ids(type(rows[0]), len(rows))
-        names = [meta.pk.column, *(field.column for field in fields)]
-        insert_values(
-            type(rows[0]), names, [(pk, *told) for pk, told in zip(ids, _prepared(rows, fields), strict=True)]
-        )
-        _name(rows, ids)
+        _copy_rows(rows, fields)
         return
     columns = ", ".join(_quoted(field.column) for field in fields)
     place = f"({_places(fields)})"
@@ -68,7 +63,21 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> 
             )
             if unless_there:
                 continue
-            _name(rows[start : start + size], [pk for (pk,) in cursor.fetchall()])
+            _give_ids(rows[start : start + size], [pk for (pk,) in cursor.fetchall()])
+
+
+def _copy_rows(rows: Sequence[models.Model], fields: Sequence[Any]) -> None:
+    """The same by PostgreSQL's COPY, which tells no ids back: they are reserved before."""
+    model = type(rows[0])
+    ids = reserve_ids(model, len(rows))
+    columns = [model._meta.pk.column, *(field.column for field in fields)]
+    insert_values(model, columns, [(pk, *told) for pk, told in zip(ids, _prepared(rows, fields), strict=True)])
+    _give_ids(rows, ids)
+
+
+def _give_ids(rows: Sequence[models.Model], ids: Sequence[int]) -> None:
+    for row, pk in zip(rows, ids, strict=True):
+        row.pk, row._state.adding, row._state.db = pk, False, connection.alias
 
 
 def update_rows(rows: Collection[models.Model], names: Sequence[str]) -> None:
@@ -142,11 +151,6 @@ def reserve_ids(model: Model, count: int) -> Sequence[int]:
 
 
 # ── Statements ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def _name(rows: Sequence[models.Model], ids: Sequence[int]) -> None:
-    for row, pk in zip(rows, ids, strict=True):
-        row.pk, row._state.adding, row._state.db = pk, False, connection.alias
-
-
 def _update_each(
     cursor: Any, model: Model, columns: Sequence[str], rows: Sequence[Values], guard: str = "true", guards: Values = ()
 ) -> None:
