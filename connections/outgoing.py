@@ -6,13 +6,18 @@ only where the caller says so.
 """
 
 import socket
+import ssl
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
+import certifi
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import create_urllib3_context
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 TRANSLATED = ip_network("64:ff9b::/96")
@@ -61,6 +66,22 @@ class _Guarded:
     sock: Any
     wire: socket.socket | None = None
     _dns_host: str
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Head and body in one write, which is one packet and one turn of the interpreter's lock less per call."""
+        self._parts = parts = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._parts = None
+        self.send(b"".join(parts))
+
+    def send(self, data: bytes) -> None:
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
@@ -111,3 +132,20 @@ def guarded_pools(**kwargs: Any) -> PoolManager:
     pools = PoolManager(**kwargs)
     pools.pool_classes_by_scheme = {"http": GuardedHTTPPool, "https": GuardedHTTPSPool}
     return pools
+
+
+def guarded_pool(url: str) -> GuardedHTTPPool | GuardedHTTPSPool:
+    """One open connection to the host of `url`, which passes the guard."""
+    address = urlsplit(url)
+    host = address.hostname or ""
+    if address.scheme == "http":
+        return GuardedHTTPPool(host, address.port, maxsize=1)
+    return GuardedHTTPSPool(host, address.port, maxsize=1, ssl_context=_trust())
+
+
+@lru_cache
+def _trust() -> ssl.SSLContext:
+    """Certificates of the public internet, read once for all connections of this process."""
+    context = create_urllib3_context()
+    context.load_verify_locations(certifi.where())
+    return context

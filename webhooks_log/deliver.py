@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol
 
 from connections.klaviyo.client import Client
 from connections.klaviyo.exchange import Exchange
@@ -21,14 +21,24 @@ from webhooks_log.verdicts import Then, Verdict, judge
 logger = logging.getLogger("viaduct.deliver")
 
 
+class Letter(Protocol):
+    """Where a call goes and what it carries. A thread asks for the bytes, since unpacking them lets go of the
+    interpreter's lock: whoever feeds the threads would wait for it again at every call."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
 @dataclass(slots=True)
 class Sending:
-    """One call to make: for whom (opaque to the threads), where, with what."""
+    """One call to make: for whom (opaque to the threads), with which key, and what."""
 
     errand: Any
-    path: str
     authorization: str
-    body: bytes
+    letter: Letter
 
 
 @dataclass(slots=True)
@@ -124,9 +134,10 @@ class Senders:
 
 
 def _outcome(sending: Sending, client: Client) -> Outcome:
-    exchange = client.call("POST", sending.path, sending.authorization, sending.body)
+    path, body = sending.letter.path, sending.letter.body
+    exchange = client.call("POST", path, sending.authorization, body)
     verdict = judge(exchange)
     packed, codec = pack_content(exchange)
-    drops_phone = verdict.then is Then.NOW_WITHOUT_PHONE and sending.path != BULK_PATH  # lanes sort jobs out
-    stripped = without_phone(sending.body) if drops_phone else b""
+    drops_phone = verdict.then is Then.NOW_WITHOUT_PHONE and path != BULK_PATH  # lanes sort jobs out
+    stripped = without_phone(body) if drops_phone else b""
     return Outcome(exchange, verdict, packed, codec, stripped)

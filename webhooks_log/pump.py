@@ -143,7 +143,7 @@ class Pump:
         row = lane.next_call(now=now) if self.senders.outstanding < size + line else None
         if row is None:
             return False
-        sending = Sending((lane, row), row.path, lane.authorization(row), row.body)
+        sending = Sending((lane, row), lane.authorization(row), row)
         self.senders.send(sending, may_wait=isinstance(row, claim.Owed) and self.senders.outstanding >= size)
         self.sent += 1
         self.busy_at = time.monotonic()

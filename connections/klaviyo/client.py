@@ -10,25 +10,28 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Timer
 from time import monotonic, perf_counter
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
-from requests.exceptions import RequestException, SSLError
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, IncompleteRead, NameResolutionError, NewConnectionError, ProtocolError
-from urllib3.exceptions import SSLError as WireSSLError
+from urllib3 import BaseHTTPResponse, Retry, Timeout
+from urllib3.exceptions import (
+    HTTPError,
+    IncompleteRead,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+)
 from urllib3.exceptions import TimeoutError as WireTimeout
 
 from connections.klaviyo.exchange import Exchange, Headers, Silence
-from connections.outgoing import LOOPBACK_HOSTS, AddressRefused, guarded_pools
+from connections.outgoing import LOOPBACK_HOSTS, AddressRefused, guarded_pool
 
 MAX_ANSWER_BYTES = 1_000_000
 CHUNK = 65_536
 MEDIA_TYPE = "application/vnd.api+json"
 USER_AGENT = "viaduct/1"
+NO_RETRIES = Retry(total=False)
 
 
 def klaviyo_address() -> str:
@@ -41,13 +44,6 @@ def is_sandboxed() -> bool:
     return urlsplit(klaviyo_address()).hostname in LOOPBACK_HOSTS
 
 
-class GuardedAdapter(HTTPAdapter):
-    """Requests' adapter over connections that pass the guard."""
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        self.poolmanager = guarded_pools(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-
-
 class Client:
     """Calls Klaviyo for one thread.
 
@@ -58,22 +54,30 @@ class Client:
     def __init__(self, base_url: str = "", revision: str = "") -> None:
         self.base_url = base_url or klaviyo_address()
         self.revision = revision or settings.KLAVIYO_REVISION
-        self.timeout = (settings.KLAVIYO_CONNECT_SECONDS, settings.KLAVIYO_TOTAL_SECONDS)
+        self.total_seconds = float(settings.KLAVIYO_TOTAL_SECONDS)
         self.started = 0.0  # monotonic seconds of the call on the wire; 0 when there is none
         self._aborted = False
-        self._adapter = GuardedAdapter(pool_connections=1, pool_maxsize=1)
+        self._timeout = Timeout(connect=settings.KLAVIYO_CONNECT_SECONDS, read=self.total_seconds)
+        # The pool itself: what `requests` does around it (a prepared request, cookies, proxies, a Response that nobody
+        # reads) would cost a quarter of a call's processor time.
+        self._pool = guarded_pool(self.base_url)
+        self._prefix = urlsplit(self.base_url).path
 
     def call(self, method: str, path: str, authorization: str, body: bytes = b"") -> Exchange:
         """Send one request and read its answer, bounded in size."""
-        request = self._request(method, path, authorization, body)
+        headers = self._headers(authorization, body)
         started_at, begun = datetime.now(UTC), perf_counter()
         self._aborted, self.started = False, monotonic()
-        status, headers, answer, silence = None, (), b"", None
+        status, answer, silence = None, b"", None
+        received: Headers = ()
         try:
-            response = self._adapter.send(request, stream=True, timeout=self.timeout)
-            status, headers = response.status_code, tuple(response.raw.headers.items())
+            response = self._pool.urlopen(
+                method, self._prefix + path, body or None, headers, NO_RETRIES, redirect=False, assert_same_host=False,
+                timeout=self._timeout, preload_content=False, decode_content=False,
+            )  # fmt: skip
+            status, received = response.status, tuple(response.headers.items())
             answer, silence = _read(response)
-        except (RequestException, HTTPError, OSError) as error:
+        except (HTTPError, OSError) as error:
             silence = silence_of(error)
         finally:
             self.started = 0.0
@@ -81,13 +85,13 @@ class Client:
             silence = Silence.TIMEOUT  # the end that we made can look like the answer's own
         return Exchange(
             method=method,
-            url=request.url or "",
-            request_headers=_masked(request.headers, authorization),
+            url=self.base_url + path,
+            request_headers=_masked(headers, authorization),
             body=body,
             started_at=started_at,
             duration_ms=round((perf_counter() - begun) * 1000),
             status=status,
-            response_headers=headers,
+            response_headers=received,
             answer=answer,
             silence=silence,
         )
@@ -103,41 +107,28 @@ class Client:
 
     def is_overdue(self) -> bool:
         """Whether the call on the wire has outlived the total deadline."""
-        return bool(self.started) and monotonic() - self.started > self.timeout[1]
+        return bool(self.started) and monotonic() - self.started > self.total_seconds
 
     def abort(self) -> None:
         """End the call on the wire, from another thread."""
         self._aborted = True
-        for pool in self._pools():
-            wire = getattr(pool.current, "wire", None)
-            if wire is not None:
-                with suppress(OSError):
-                    wire.shutdown(socket.SHUT_RDWR)
+        wire = getattr(self._pool.current, "wire", None)
+        if wire is not None:
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._adapter.close()
+        self._pool.close()
 
-    def _pools(self) -> list[Any]:
-        pools = self._adapter.poolmanager.pools
-        return [pool for key in list(pools.keys()) if (pool := pools.get(key)) is not None]
-
-    def _request(self, method: str, path: str, authorization: str, body: bytes) -> PreparedRequest:
-        # Built by hand: requests' own preparation costs more than the rest of the call and would only repeat this.
-        request = PreparedRequest()
-        request.method, request.url, request.body, request.hooks = method, self.base_url + path, body or None, {}
-        request.headers = CaseInsensitiveDict(
-            {
-                "Authorization": authorization,
-                "revision": self.revision,
-                "Accept": MEDIA_TYPE,
-                "Accept-Encoding": "identity",
-                "User-Agent": USER_AGENT,
-            }
-        )
-        if body:
-            request.headers["Content-Type"] = MEDIA_TYPE
-            request.headers["Content-Length"] = str(len(body))
-        return request
+    def _headers(self, authorization: str, body: bytes) -> dict[str, str]:
+        told = {
+            "Authorization": authorization,
+            "revision": self.revision,
+            "Accept": MEDIA_TYPE,
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+        }
+        return told | {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))} if body else told
 
 
 def silence_of(error: Exception) -> Silence:
@@ -158,7 +149,6 @@ _SILENCES: tuple[tuple[type[BaseException], Silence], ...] = (
     (NameResolutionError, Silence.DNS),
     (NewConnectionError, Silence.CONNECT),  # urllib3 counts it among the timeouts
     (SSLError, Silence.TLS),
-    (WireSSLError, Silence.TLS),
     (IncompleteRead, Silence.CUT_OFF),
     (WireTimeout, Silence.TIMEOUT),
     (ProtocolError, Silence.RESET),
@@ -166,32 +156,32 @@ _SILENCES: tuple[tuple[type[BaseException], Silence], ...] = (
 )
 
 
-def _read(response: Response) -> tuple[bytes, Silence | None]:
+def _read(response: BaseHTTPResponse) -> tuple[bytes, Silence | None]:
     """The answer's bytes after transfer decoding, and why they are not all of it."""
     chunks, size = [], 0
     try:
-        while chunk := response.raw.read(CHUNK, decode_content=False):
+        while chunk := response.read(CHUNK, decode_content=False):
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_ANSWER_BYTES:
-                response.raw.close()
+                response.close()
                 return b"".join(chunks)[:MAX_ANSWER_BYTES], Silence.ENDLESS
     except IncompleteRead as error:
         partial = error.partial if isinstance(error.partial, bytes) else b""
         return b"".join([*chunks, partial]), Silence.CUT_OFF
     except (ProtocolError, OSError):
         return b"".join(chunks), Silence.CUT_OFF
-    response.raw.release_conn()
+    response.release_conn()
     return b"".join(chunks), None if chunks or _is_framed(response) else Silence.CUT_OFF
 
 
-def _is_framed(response: Response) -> bool:
+def _is_framed(response: BaseHTTPResponse) -> bool:
     """Whether the answer said how long it is. Klaviyo's always do; http.client takes one that breaks off in the middle
     of its status line or headers for a whole one, and then nothing says so and nothing follows."""
-    return response.status_code == 204 or "Content-Length" in response.headers or response.raw.chunked
+    return response.status == 204 or "Content-Length" in response.headers or response.chunked
 
 
-def _masked(headers: CaseInsensitiveDict[str], authorization: str) -> Headers:
+def _masked(headers: dict[str, str], authorization: str) -> Headers:
     """The headers as sent, the key reduced to its last four characters."""
     masked = f"{authorization.partition(' ')[0]} ****{authorization[-4:]}"
     return tuple((name, masked if name == "Authorization" else value) for name, value in headers.items())
