@@ -122,8 +122,18 @@ async def _client(port: int, requests: Iterator[bytes], measured: Measured, unti
 async def _appointment(
     port: int, free: "asyncio.LifoQueue[_Line]", request: bytes, number: int, due: float, to: Measured
 ) -> None:
-    line = free.get_nowait() if not free.empty() else await _Line.to(port)
+    line = await _open_line(port, free)
     to.statuses[await line.ask(request)] += 1
     to.latencies.append(time.perf_counter() - due)
     to.answered_at[number] = time.monotonic()
     free.put_nowait(line)
+
+
+async def _open_line(port: int, free: "asyncio.LifoQueue[_Line]") -> _Line:
+    """One that is free and still open, or a new one: the server closes what has been idle for half a minute."""
+    while not free.empty():
+        line = free.get_nowait()
+        if not line.reader.at_eof():
+            return line
+        line.writer.close()
+    return await _Line.to(port)
