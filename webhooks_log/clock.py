@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.dateparse import parse_datetime
 from django_q.tasks import async_task, queue_size
 
-from connections import doctor, turns
+from connections import doctor, statistics, turns
 from connections.sqlite.write_back import write_back
 from events.models import Event, Inbox
 from webhooks_log import chores, claim, dispatch, gates, heartbeat, jobs, set_back
@@ -23,6 +23,7 @@ logger = logging.getLogger("viaduct.clock")
 
 ALIVE_SECONDS = 5.0
 UNPARK_SECONDS = 2.0
+STATISTICS_SECONDS = 2.0
 RECHECK_SECONDS = 30.0
 JUMP = timedelta(seconds=5)  # less than this is no more than a clock that was put right
 LATE_SECONDS = 60.0  # a lane's own reading of the clock may be that old
@@ -37,6 +38,7 @@ class Clock:
     alive_at: float | None = None  # these are of the monotonic clock, which nobody sets
     unparked_at: float | None = None
     rechecked_at: float | None = None
+    counted_at: float | None = None
     looked_at: datetime | None = None
     set_back_by: timedelta | None = None
     set_back_at: float = 0.0
@@ -44,6 +46,9 @@ class Clock:
     def tick(self) -> None:
         now = turns.database_now()
         write_back()
+        if _is_time(self.counted_at, STATISTICS_SECONDS):
+            statistics.refresh()
+            self.counted_at = time.monotonic()
         self._notice_set_back(now)
         heartbeat.beat("clock", database=now.isoformat())
         self._gates(now)
