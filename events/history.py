@@ -67,7 +67,6 @@ def number(vrio_id: str) -> int:
     return int(vrio_id) if vrio_id.isdigit() else 0
 
 
-def stored_entry(row: SubscriptionStatus) -> Entry:
-    """An entry as it was saved; its event must be loaded with it."""
-    is_offer = row.event.webhook_type == "order_offer"
-    return Entry(row.at, number(row.event.event_id) if is_offer else 0, row.event_id, row.status)
+def stored_entry(at: datetime, status: str, event: int, event_id: str, webhook_type: str) -> Entry:
+    """An entry as it was saved, with what its event says of itself."""
+    return Entry(at, number(event_id) if webhook_type == "order_offer" else 0, event, status)

@@ -6,9 +6,10 @@ Part of the mirror; what the rows mean is decided in `events.mirror`.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from django.db.models import Model, Q
+from django.db.models import BigIntegerField, Model
 
 from connections.models import Campaign, Merchant, Source
+from connections.standing import Among, Given, Standing
 from connections.writing import insert_rows, update_rows
 from events.facts import SALES, Facts, Line
 from events.facts import Product as KnownProduct
@@ -62,6 +63,31 @@ CHANGES: dict[type[Model], tuple[str, ...]] = {
     Campaign: ("name",),
 }
 
+# ── What is asked for every batch ────────────────────────────────────────────────────────────────────────────────────
+MERCHANT = Given("merchant", BigIntegerField())
+KEYED = Among("source_id", "sources") & Among("vrio_id", "ids")
+OF_CUSTOMERS = Among("customer_id", "customers")
+SOURCES = Standing(lambda: Source.objects.filter(merchant=MERCHANT))
+ORDERS = Standing(lambda: Order.objects.filter(KEYED))
+CUSTOMERS = Standing(lambda: Customer.objects.filter(KEYED | Among("pk", "customers")).order_by("pk"))
+CUSTOMERS_LOCKED = Standing(
+    lambda: Customer.objects.filter(KEYED | Among("pk", "customers")).order_by("pk").select_for_update()
+)
+CUSTOMERS_KNOWN = Standing(lambda: Customer.objects.filter(KEYED).values_list("source_id", "vrio_id"))
+TRANSACTIONS = Standing(
+    lambda: Transaction.objects.filter(
+        KEYED | (Among("source_id", "sources") & Among("order_id", "shipped")) | OF_CUSTOMERS
+    )
+)
+SUBSCRIPTIONS = Standing(lambda: Subscription.objects.filter(KEYED | OF_CUSTOMERS))
+STATUSES = Standing(
+    lambda: SubscriptionStatus.objects.filter(Among("subscription_id", "subscriptions")).values_list(
+        "subscription_id", "at", "status", "event_id", "event__event_id", "event__webhook_type"
+    )
+)
+PRODUCTS = Standing(lambda: Product.objects.filter(Among("offer_id", "offers"), merchant=MERCHANT))
+CAMPAIGNS = Standing(lambda: Campaign.objects.filter(Among("vrio_id", "ids"), merchant=MERCHANT))
+
 
 class Rows:
     """The rows that a batch of facts touches. With `locks` unknown customers are inserted and all of them locked."""
@@ -75,14 +101,14 @@ class Rows:
         self.campaigns: dict[str, Campaign] = {}
         self.products: dict[tuple[str, str], Product] = {}
         self.known_products: dict[tuple[str, str], KnownProduct] = {}
-        self.sources: dict[int, Source] = {source.pk: source for source in merchant.sources.all()}
+        self.sources: dict[int, Source] = {source.pk: source for source in SOURCES.models(merchant=merchant.pk)}
         self.asked: set[tuple[str, str]] = set()
         self.load(told, locks=locks)
 
     def load(self, told: list[tuple[Event, Facts]], *, locks: bool) -> None:
         sources = {event.source_id for event, _ in told}
         order_ids = {facts.order.order_id[:50] for _, facts in told} - {""}
-        found = Order.objects.filter(source_id__in=sources, vrio_id__in=order_ids)
+        found = ORDERS.models(sources=sources, ids=order_ids)
         self.orders: dict[Key, Order] = {(row.source_id, row.vrio_id): row for row in found}
         self.load_customers(
             sources, {key(event, facts.customer_id) for event, facts in told if facts.customer_id}, locks
@@ -91,22 +117,19 @@ class Rows:
         self.load_subscriptions(sources, told)
         self.need_products(line for _, facts in told for line in facts.order.lines)
         ids = {facts.campaign_id[:50] for _, facts in told} - {""}
-        for campaign in Campaign.objects.filter(merchant=self.merchant, vrio_id__in=ids):
+        for campaign in CAMPAIGNS.models(merchant=self.merchant.pk, ids=ids):
             self.campaigns[campaign.vrio_id] = campaign
         self.load_bodies(told)
 
     def load_customers(self, sources: set[int], keys: set[Key], locks: bool) -> None:
         """Known ones, and with `locks` a stub for each that is not: two that meet in one customer see each other."""
         ids = {vrio_id for _, vrio_id in keys}
-        wanted = Q(source_id__in=sources, vrio_id__in=ids) | Q(
-            pk__in={order.customer_id for order in self.orders.values() if order.customer_id}
-        )
-        rows = Customer.objects.filter(wanted).order_by("pk")
+        ordered = {order.customer_id for order in self.orders.values() if order.customer_id}
         if locks:
-            known = set(Customer.objects.filter(wanted).values_list("source_id", "vrio_id"))
+            known = set(CUSTOMERS_KNOWN.rows(sources=sources, ids=ids))
             stubs = [self.stub(missing) for missing in sorted(keys - known)]
             insert_rows(stubs, unless_there=True)
-            rows = rows.select_for_update()
+        rows = (CUSTOMERS_LOCKED if locks else CUSTOMERS).models(sources=sources, ids=ids, customers=ordered)
         self.customers: dict[Key, Customer] = {(row.source_id, row.vrio_id): row for row in rows}
         self.customers_by_pk = {row.pk: row for row in self.customers.values()}
         for order in self.orders.values():
@@ -116,11 +139,7 @@ class Rows:
         ids = {facts.transaction.transaction_id[:50] for _, facts in told if facts.transaction}
         ids |= {facts.shipment.transaction_id[:50] for _, facts in told if facts.shipment}
         shipped = {facts.order.order_id[:50] for _, facts in told if facts.shipment} & order_ids
-        rows = Transaction.objects.filter(
-            Q(source_id__in=sources, vrio_id__in=ids)
-            | Q(source_id__in=sources, order_id__in=shipped)
-            | Q(customer__in=self.customers_by_pk)
-        )
+        rows = TRANSACTIONS.models(sources=sources, ids=ids, shipped=shipped, customers=self.customers_by_pk)
         self.transactions: dict[Key, Transaction] = {(row.source_id, row.vrio_id): row for row in rows}
         for row in self.transactions.values():
             self.adopt(row)
@@ -128,18 +147,12 @@ class Rows:
     def load_subscriptions(self, sources: set[int], told: list[tuple[Event, Facts]]) -> None:
         ids = {facts.subscription.order_offer_id[:50] for _, facts in told if facts.subscription}
         ids |= {line.order_offer_id[:50] for _, facts in told for line in facts.order.lines}
-        rows = Subscription.objects.filter(
-            Q(source_id__in=sources, vrio_id__in=ids - {""}) | Q(customer__in=self.customers_by_pk)
-        )
+        rows = SUBSCRIPTIONS.models(sources=sources, ids=ids - {""}, customers=self.customers_by_pk)
         self.subscriptions: dict[Key, Subscription] = {(row.source_id, row.vrio_id): row for row in rows}
         entries: defaultdict[int, list[Entry]] = defaultdict(list)
         by_pk = {row.pk: row for row in self.subscriptions.values()}
-        for stored in (
-            SubscriptionStatus.objects.filter(subscription__in=by_pk)
-            .select_related("event")
-            .only("subscription_id", "at", "status", "event_id", "event__event_id", "event__webhook_type")
-        ):
-            entries[stored.subscription_id].append(stored_entry(stored))
+        for subscription, *stored in STATUSES.rows(subscriptions=by_pk):
+            entries[subscription].append(stored_entry(*stored))
         self.histories: dict[Key, History] = {
             place: History(entries[row.pk]) for place, row in self.subscriptions.items()
         }
@@ -213,7 +226,7 @@ class Rows:
             return
         self.asked |= wanted
         offers = {offer for offer, _ in wanted}
-        for row in Product.objects.filter(merchant=self.merchant, offer_id__in=offers):
+        for row in PRODUCTS.models(merchant=self.merchant.pk, offers=offers):
             self.products.setdefault((row.offer_id, row.item_id), row)
             self.know(row)
 

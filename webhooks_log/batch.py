@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import BigIntegerField
 
 from connections.models import Connection, Merchant
+from connections.standing import Among, Given, Standing
 from connections.writing import update_rows
 from events.facts import Broken, Facts, Ignored, Known, Message, Order, Skipped
 from events.history import Entry
@@ -39,6 +41,19 @@ JUDGED = (
     "tracking_number",
 )
 RELEASED = "released"  # the owner let a held event go
+MERCHANT = Given("merchant", BigIntegerField())
+# A customer is of one merchant. To say so besides would offer PostgreSQL the merchant's rows to look through.
+UNNAMED_OF = Standing(lambda: Delivery.objects.filter(UNNAMED, Among("customer_id", "customers")).values_list("pk"))
+UNPLACED_OF = Standing(
+    lambda: Delivery.objects.filter(UNPLACED, Among("order_id", "orders"), merchant=MERCHANT).values_list("pk")
+)
+LIVING = Standing(lambda: Connection.objects.living().filter(merchant=MERCHANT).order_by("pk"))
+CHOSEN = Standing(
+    lambda: Connection.campaigns.through.objects.filter(Among("connection_id", "connections")).values_list(
+        "connection_id", "campaign__vrio_id"
+    )
+)
+ANY_ERASED = Standing(lambda: Suppression.objects.filter(merchant=MERCHANT).values_list("pk")[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +239,9 @@ class Batch:
         """Release what waited for a name or a campaign that this batch has told."""
         if not self.named and not self.placed:
             return set()
-        rows = Delivery.objects.filter(merchant=self.merchant).values_list("pk", flat=True).order_by()
-        unnamed = rows.filter(UNNAMED, customer_id__in=self.named)
-        waiting = set(unnamed.union(rows.filter(UNPLACED, order_id__in=self.placed)))  # nearly always nobody
+        unnamed = UNNAMED_OF.rows(customers=self.named) if self.named else []
+        unplaced = UNPLACED_OF.rows(merchant=self.merchant.pk, orders=self.placed) if self.placed else []
+        waiting = {pk for (pk,) in (*unnamed, *unplaced)}  # nearly always nobody
         if not waiting:
             return set()
         outbox = Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause)
@@ -276,13 +291,16 @@ def anonymous(facts: Facts) -> Facts:
 
 
 def gatekeepers(merchant: Merchant, erased: dict[str, Suppression]) -> list[Gatekeeper]:
-    living = Connection.objects.living().filter(merchant=merchant).prefetch_related("campaigns").order_by("pk")
-    return [Gatekeeper(row, frozenset(campaign.vrio_id for campaign in row.campaigns.all()), erased) for row in living]
+    living = LIVING.models(merchant=merchant.pk)
+    chosen: dict[int, set[str]] = {row.pk: set() for row in living}
+    for connection, vrio_id in CHOSEN.rows(connections=chosen):
+        chosen[connection].add(vrio_id)
+    return [Gatekeeper(row, frozenset(chosen[row.pk]), erased) for row in living]
 
 
 def suppressions(merchant: Merchant, told: Iterable[Told]) -> dict[str, Suppression]:
     """Who among these people was erased, by digest."""
-    if not Suppression.objects.filter(merchant=merchant).exists():
+    if not ANY_ERASED.rows(merchant=merchant.pk):
         return {}
     asked = [
         digest

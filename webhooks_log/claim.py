@@ -5,16 +5,18 @@ First half of a lane's work: claims are committed before the first byte leaves. 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from connections.klaviyo.budget import family_of
 from connections.models import KlaviyoAccount
-from connections.turns import Turn, held
+from connections.standing import Among, Given, Standing
+from connections.turns import Turn
 from connections.writing import moment_value, update_values
 from webhooks_log.breaker import PAUSES
 from webhooks_log.models import Attempt, Delivery
@@ -70,7 +72,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def due(account_id: int | OuterRef, now: datetime) -> "QuerySet[Delivery]":
+NOW = Given("now", DateTimeField())
+ACCOUNT = Given("account", BigIntegerField())
+
+
+def due(account_id: int | OuterRef | Given, now: datetime | Given) -> "QuerySet[Delivery]":
     """What a lane owes now, live before backlog before replays, in the order it became due."""
     return Delivery.objects.filter(
         account_id=account_id,
@@ -82,7 +88,10 @@ def due(account_id: int | OuterRef, now: datetime) -> "QuerySet[Delivery]":
 
 def is_anything_due(account_id: int, now: datetime) -> bool:
     """Whether a look is worth a claim: a seek in the index `due` for each rank."""
-    return due(account_id, now).filter(rank__in=Delivery.Rank.values).order_by().exists()
+    return bool(_ANY_DUE.rows(account=account_id, now=now))
+
+
+_ANY_DUE = Standing(lambda: due(ACCOUNT, NOW).filter(rank__in=Delivery.Rank.values).order_by().values_list("state")[:1])
 
 
 def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime, is_empty: bool = True) -> list[Owed]:
@@ -92,12 +101,8 @@ def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime, is_e
     were claimed beside it would share its fate.
     """
     with transaction.atomic():
-        rows = due(turn.pk, now).filter(
-            Exists(held(turn, now=now)), connection_id__in=connections, body__content__isnull=False
-        )
-        if connection.features.has_select_for_update_skip_locked:
-            rows = rows.select_for_update(skip_locked=True, of=("self",))
-        owed = _suspects_apart([_owed(*row) for row in rows.values_list(*COLUMNS)[:limit]], is_empty=is_empty)
+        rows = _claimable(limit).rows(account=turn.pk, token=turn.token, connections=connections, now=now)
+        owed = _suspects_apart([_owed(*row) for row in rows], is_empty=is_empty)
         at = moment_value(now)
         update_values(
             Delivery,
@@ -106,6 +111,23 @@ def claim(turn: Turn, connections: list[int], limit: int, *, now: datetime, is_e
             guard=f"{Delivery._meta.db_table}.state IN ('queued', 'waiting')",
         )
     return owed
+
+
+@lru_cache
+def _claimable(limit: int) -> Standing:
+    """Due rows of some connections, as long as the lease is held, locked where the database locks rows."""
+
+    def build() -> "QuerySet[Delivery, Any]":
+        token = Given("token", BigIntegerField())
+        holds = KlaviyoAccount.objects.filter(pk=ACCOUNT, lease_token=token, leased_until__gte=NOW)
+        rows = due(ACCOUNT, NOW).filter(
+            Exists(holds), Among("connection_id", "connections"), body__content__isnull=False
+        )
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True, of=("self",))
+        return rows.values_list(*COLUMNS)[:limit]
+
+    return Standing(build)
 
 
 def unclaim(turn: Turn, ids: list[int], *, now: datetime, due_at: datetime, reason: str = "") -> None:
@@ -179,20 +201,33 @@ def has_retries(account_id: int) -> bool:
 
 def due_accounts(now: datetime, *, mine: list[int], limit: int) -> list[int]:
     """Lanes with due rows that are free (or mine), the longest unserved first; paused ones are left out."""
-    free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(pk__in=mine)
-    unthrottled = Q(throttled_until=None) | Q(throttled_until__lte=now)
-    # No pause of the breaker is longer: a date beyond it comes from a clock that was set back since.
-    unbroken = Q(breaker_until=None) | Q(breaker_until__lte=now) | Q(breaker_until__gt=now + LONGEST_PAUSE)
-    unwanted = Q(wanted_until=None) | Q(wanted_until__lte=now)
-    owes = Exists(due(OuterRef("pk"), now).order_by())
-    left = Exists(Delivery.objects.filter(account_id=OuterRef("pk"), state=Delivery.State.SENDING))
-    lanes = KlaviyoAccount.objects.filter(free, unthrottled, unbroken, unwanted, owes | left, cid__isnull=False)
-    return list(lanes.order_by(F("served_at").asc(nulls_first=True)).values_list("pk", flat=True)[:limit])
+    found = _due_accounts(limit).rows(now=now, mine=mine, longest_pause=now + LONGEST_PAUSE)
+    return [pk for (pk,) in found]
+
+
+@lru_cache
+def _due_accounts(limit: int) -> Standing:
+    def build() -> "QuerySet[KlaviyoAccount, Any]":
+        free = Q(leased_until=None) | Q(leased_until__lt=NOW) | Among("pk", "mine")
+        unthrottled = Q(throttled_until=None) | Q(throttled_until__lte=NOW)
+        # No pause of the breaker is longer: a date beyond it comes from a clock that was set back since.
+        is_impossible = Q(breaker_until__gt=Given("longest_pause", DateTimeField()))
+        unbroken = Q(breaker_until=None) | Q(breaker_until__lte=NOW) | is_impossible
+        unwanted = Q(wanted_until=None) | Q(wanted_until__lte=NOW)
+        owes = Exists(due(OuterRef("pk"), NOW).order_by())
+        left = Exists(Delivery.objects.filter(account_id=OuterRef("pk"), state=Delivery.State.SENDING))
+        lanes = KlaviyoAccount.objects.filter(free, unthrottled, unbroken, unwanted, owes | left, cid__isnull=False)
+        return lanes.order_by(F("served_at").asc(nulls_first=True)).values_list("pk")[:limit]
+
+    return Standing(build)
 
 
 def wanted_accounts(now: datetime, *, mine: list[int]) -> set[int]:
     """Which of my lanes somebody waits for, to join two accounts that are one."""
-    return set(KlaviyoAccount.objects.filter(pk__in=mine, wanted_until__gt=now).values_list("pk", flat=True))
+    return {pk for (pk,) in _WANTED.rows(now=now, mine=mine)}
+
+
+_WANTED = Standing(lambda: KlaviyoAccount.objects.filter(Among("pk", "mine"), wanted_until__gt=NOW).values_list("pk"))
 
 
 def _suspects_apart(owed: list[Owed], *, is_empty: bool) -> list[Owed]:

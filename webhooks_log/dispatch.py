@@ -10,14 +10,16 @@ import socket
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import BigIntegerField, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from connections import turns
 from connections.models import KlaviyoAccount, Merchant
+from connections.standing import Given, Standing
 from events.models import Event, Inbox
 from webhooks_log import stopping
 from webhooks_log.batch import Batch
@@ -99,15 +101,22 @@ def release_waiting(*, now: datetime | None = None) -> bool:
 def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime) -> int:
     """One batch, committed, and its lanes rung; how many events, zero when none was due or the turn was lost."""
     with transaction.atomic():
-        due = Event.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        events = list(
-            due.filter(merchant=merchant, state=DUE).order_by("history", "backfill", "pk")[: settings.DISPATCH_BATCH]
-        )
+        events = _due(settings.DISPATCH_BATCH).models(merchant=merchant.pk)
         if not events or not turns.held(turn).exists():
             return 0
         accounts = decide(merchant, events, now)
     ring_lanes(accounts)
     return len(events)
+
+
+@lru_cache
+def _due(limit: int) -> Standing:
+    def build() -> "QuerySet[Event]":
+        rows = Event.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+        due = rows.filter(merchant=Given("merchant", BigIntegerField()), state=DUE)
+        return due.order_by("history", "backfill", "pk")[:limit]
+
+    return Standing(build)
 
 
 def decide(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[int]:

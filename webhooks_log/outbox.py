@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from connections.klaviyo.payloads import LimitExceeded, Prepared, ProfileContent, Rendered, prepare, render
 from connections.models import Merchant
+from connections.standing import Among, Standing
 from connections.writing import insert_rows, update_rows
 from events.facts import Facts, Known, Message, Person
 from events.models import Customer, Event
@@ -25,6 +26,16 @@ from webhooks_log.replaced import replacing_bodies
 Key = tuple[int, str, str]  # connection, metric, unique id
 
 SKIPPED_ROWS = Q(state=SKIPPED)
+PAST = ("pk", "event_id", "connection_id", "metric", "unique_id", "state", "created_at")
+TOLD = Standing(
+    lambda: Delivery.objects.filter(
+        ~SKIPPED_ROWS, Among("connection_id", "connections"), Among("metric", "metrics"), Among("unique_id", "ids")
+    ).only(*PAST)
+)
+SKIPPED_BEFORE = Standing(lambda: Delivery.objects.filter(SKIPPED_ROWS, Among("event_id", "events")).only(*PAST))
+PAUSING = Standing(
+    lambda: Delivery.objects.filter(Among("customer_id", "customers"), state=WAITING, reason="profile_pause")
+)
 WRITTEN = (
     "campaign_id",
     "path",
@@ -186,18 +197,13 @@ class Outbox:
         """Rows that may speak of the same things: told ones by their key, skipped ones by their event."""
         if not self.owed:
             return []
-        connections = {owed.row.connection_id for owed in self.owed}
-        told = Delivery.objects.filter(
-            ~SKIPPED_ROWS,
-            connection_id__in=connections,
-            metric__in={owed.row.metric for owed in self.owed},
-            unique_id__in={owed.row.unique_id for owed in self.owed},
+        told = TOLD.models(
+            connections={owed.row.connection_id for owed in self.owed},
+            metrics={owed.row.metric for owed in self.owed},
+            ids={owed.row.unique_id for owed in self.owed},
         )
-        skipped_before = Delivery.objects.filter(
-            SKIPPED_ROWS, event_id__in={owed.row.event_id for owed in self.owed if not owed.row.event._state.adding}
-        )
-        fields = ("pk", "event_id", "connection_id", "metric", "unique_id", "state", "created_at")
-        return [*told.only(*fields), *skipped_before.only(*fields)]
+        events = {owed.row.event_id for owed in self.owed if not owed.row.event._state.adding}
+        return [*told, *SKIPPED_BEFORE.models(events=events)]
 
     def let_events_carry_profiles(self) -> None:
         """A profile that still pauses needs no call of its own when an event of its customer goes now."""
@@ -214,7 +220,7 @@ class Outbox:
                 carried(owed.row, carrier, self.now)
                 owed.body = None
         customers = {customer for _, customer in carriers}
-        for row in Delivery.objects.filter(customer_id__in=customers, state=WAITING, reason="profile_pause"):
+        for row in PAUSING.models(customers=customers):
             carrier = carriers.get((row.connection_id, row.customer_id))
             if carrier:
                 carried(row, carrier, self.now)

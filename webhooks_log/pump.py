@@ -11,8 +11,10 @@ import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import DateTimeField
 
 from connections import turns
+from connections.standing import Given, Standing
 from events.models import Inbox
 from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
@@ -30,6 +32,10 @@ QUIET_SECONDS = 1.0  # how long it lingers when nothing is due: the next event i
 LIFE_SECONDS = 40.0  # well under the queue's own time limit
 BEAT_SECONDS = 5.0  # a long job must not look like a wedged queue
 INBOX_PATIENCE_SECONDS = 0.5  # a dispatcher that waits longer for a worker gets this one
+
+_WAITING_INBOX = Standing(
+    lambda: Inbox.objects.filter(rung_at__lt=Given("before", DateTimeField()), leased_until=None).values_list("pk")[:1]
+)
 
 
 class Pump:
@@ -97,7 +103,7 @@ class Pump:
         if time.monotonic() - self.beat_at > BEAT_SECONDS:
             beat("queue")
             self.beat_at = time.monotonic()
-        if Inbox.objects.filter(rung_at__lt=now - timedelta(seconds=INBOX_PATIENCE_SECONDS), leased_until=None):
+        if _WAITING_INBOX.rows(before=now - timedelta(seconds=INBOX_PATIENCE_SECONDS)):
             self.ends_at = min(self.ends_at, time.monotonic())
 
     def _top_up(self) -> None:

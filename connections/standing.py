@@ -1,0 +1,94 @@
+"""Statements that are written once and asked again and again, with other values each time.
+
+Below the whole corridor, for what runs many times a second: Django takes longer to write a statement than a database
+to answer it. A standing statement is an ordinary queryset; where it differs from time to time stands a `Given`, or
+`Among` for a list of any length.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db import connection, models
+from django.db.models.expressions import Expression
+
+
+class Given(Expression):
+    """A value that is told when the statement is asked, as a field of this kind would hold it."""
+
+    def __init__(self, name: str, kind: "models.Field[Any, Any]") -> None:
+        super().__init__(output_field=kind)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "%s", [self]
+
+    def prepared(self, value: Any) -> Any:
+        return self.output_field.get_db_prep_value(value, connection)
+
+
+class Among(Expression):
+    """Whether a column holds one of the whole numbers or texts that are told when the statement is asked."""
+
+    def __init__(self, column: str, name: str) -> None:
+        super().__init__(output_field=models.BooleanField())
+        self.column: Any = models.F(column)
+        self.name = name
+
+    def get_source_expressions(self) -> list[Any]:
+        return [self.column]
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        (self.column,) = exprs
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = compiler.compile(self.column)
+        among = "= ANY(%s)" if connection.vendor == "postgresql" else "IN (SELECT value FROM json_each(%s))"
+        return f"{column} {among}", [*params, self]
+
+    def prepared(self, value: Collection[Any]) -> Any:
+        return list(value) if connection.vendor == "postgresql" else json.dumps(list(value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    sql: str
+    params: Sequence[Any]
+    names: list[str]
+    converters: dict[int, Any]
+    apply: Callable[[Any, Any], Any]
+
+
+class Standing:
+    """A statement, written when it is first asked. `build` returns its queryset, for `rows` with `values_list`."""
+
+    def __init__(self, build: Callable[[], models.QuerySet[Any, Any]]) -> None:
+        self._build = build
+
+    def rows(self, **given: Any) -> list[Any]:
+        """What the columns hold, a tuple or list a row; TypeError where a value is missing."""
+        written = self._written
+        params = [one.prepared(given[one.name]) if isinstance(one, Given | Among) else one for one in written.params]
+        with connection.cursor() as cursor:
+            cursor.execute(written.sql, params)
+            found = cursor.fetchall()
+        return list(written.apply(found, written.converters)) if written.converters else found
+
+    def models(self, **given: Any) -> list[Any]:
+        """The rows as models."""
+        names, make = self._written.names, self._model.from_db
+        return [make(connection.alias, names, values) for values in self.rows(**given)]
+
+    @cached_property
+    def _model(self) -> Any:
+        return self._build().model
+
+    @cached_property
+    def _written(self) -> _Written:
+        compiler = self._build().query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        columns = [column for column, _, _ in compiler.select]
+        names = [getattr(getattr(column, "target", None), "attname", "") for column in columns]
+        return _Written(sql, params, names, compiler.get_converters(columns), compiler.apply_converters)
