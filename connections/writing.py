@@ -7,6 +7,7 @@ Dispatch writes its batches with it, as models (`…_rows`); lanes their blocks 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -146,8 +147,17 @@ def reserve_ids(model: Model, count: int) -> Sequence[int]:
             cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)", [table])
             first = cursor.fetchone()[0] + 1
             return range(first, first + count)
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
+        # Named outright: else PostgreSQL would look the sequence up for every single number.
+        cursor.execute(f"SELECT nextval('{_sequence(table)}'::regclass) FROM generate_series(1, %s)", [count])
         return [pk for (pk,) in cursor.fetchall()]
+
+
+@lru_cache
+def _sequence(table: str) -> str:
+    """What PostgreSQL calls the sequence of a table's primary keys, quoted where it must be."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+        return str(cursor.fetchone()[0])
 
 
 # ── Statements ───────────────────────────────────────────────────────────────────────────────────────────────────────
