@@ -67,14 +67,14 @@ class Standing:
     def __init__(self, build: Callable[[], models.QuerySet[Any, Any]]) -> None:
         self._build = build
 
-    def rows(self, **given: Any) -> list[Any]:
-        """What the columns hold, a tuple or list a row; TypeError where a value is missing."""
+    def rows(self, **given: Any) -> list[tuple[Any, ...]]:
+        """What the columns hold, a tuple a row; KeyError where a value is missing."""
         written = self._written
         params = [one.prepared(given[one.name]) if isinstance(one, Given | Among) else one for one in written.params]
         with connection.cursor() as cursor:
             cursor.execute(written.sql, params)
             found = cursor.fetchall()
-        return list(written.apply(found, written.converters)) if written.converters else found
+        return list(map(tuple, written.apply(found, written.converters))) if written.converters else found
 
     def models(self, **given: Any) -> list[Any]:
         """The rows as models."""
@@ -88,7 +88,26 @@ class Standing:
     @cached_property
     def _written(self) -> _Written:
         compiler = self._build().query.get_compiler(connection=connection)
-        sql, params = compiler.as_sql()
+        sql, params = _with_constants(*compiler.as_sql())
         columns = [column for column, _, _ in compiler.select]
         names = [getattr(getattr(column, "target", None), "attname", "") for column in columns]
         return _Written(sql, params, names, compiler.get_converters(columns), compiler.apply_converters)
+
+
+def _with_constants(sql: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The statement with what never changes written into it: only so SQLite sees that a partial index covers it."""
+    first, *rest = sql.split("%s")
+    assert len(rest) == len(params), "a text in the statement looks like a place for a value"
+    written, left = first, list[Any]()
+    for value, text in zip(params, rest, strict=True):
+        literal = _literal(value)
+        left += [value] if literal is None else []
+        written += ("%s" if literal is None else literal) + text
+    return written, left
+
+
+def _literal(value: Any) -> str | None:
+    """As SQL writes it; None for what is left to the driver."""
+    if isinstance(value, str):
+        return "'" + str(value).replace("'", "''").replace("%", "%%") + "'"
+    return str(int(value)) if isinstance(value, int) and not isinstance(value, bool) else None

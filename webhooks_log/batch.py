@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import BigIntegerField
+from django.db.models import BigIntegerField, Q
 
 from connections.models import Connection, Merchant
 from connections.standing import Among, Given, Standing
@@ -45,7 +45,9 @@ MERCHANT = Given("merchant", BigIntegerField())
 # A customer is of one merchant. To say so besides would offer PostgreSQL the merchant's rows to look through.
 UNNAMED_OF = Standing(lambda: Delivery.objects.filter(UNNAMED, Among("customer_id", "customers")).values_list("pk"))
 UNPLACED_OF = Standing(
-    lambda: Delivery.objects.filter(UNPLACED, Among("order_id", "orders"), merchant=MERCHANT).values_list("pk")
+    lambda: Delivery.objects.filter(
+        UNPLACED, ~Q(order_id=""), Among("order_id", "orders"), merchant=MERCHANT
+    ).values_list("pk")
 )
 LIVING = Standing(lambda: Connection.objects.living().filter(merchant=MERCHANT).order_by("pk"))
 CHOSEN = Standing(
