@@ -7,6 +7,7 @@ only where the caller says so.
 
 import socket
 import ssl
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
@@ -17,7 +18,6 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
-from urllib3.util.ssl_ import create_urllib3_context
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 TRANSLATED = ip_network("64:ff9b::/96")
@@ -139,13 +139,37 @@ def guarded_pool(url: str) -> GuardedHTTPPool | GuardedHTTPSPool:
     address = urlsplit(url)
     host = address.hostname or ""
     if address.scheme == "http":
-        return GuardedHTTPPool(host, address.port, maxsize=1)
-    return GuardedHTTPSPool(host, address.port, maxsize=1, ssl_context=_trust())
+        return GuardedHTTPPool(host, address.port or 80, maxsize=1)
+    return GuardedHTTPSPool(host, address.port or 443, maxsize=1, ssl_context=_trust())
+
+
+class SettledContext(ssl.SSLContext):
+    """One for all threads, which OpenSSL allows as long as nobody changes it in use; urllib3 sets these two anew for
+    each connection, and what another thread reads just then would be freed under its hands."""
+
+    is_settled = False
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        if not self.is_settled:
+            super().set_alpn_protocols(alpn_protocols)
+
+    @property
+    def verify_mode(self) -> ssl.VerifyMode:
+        return super().verify_mode
+
+    @verify_mode.setter
+    def verify_mode(self, value: ssl.VerifyMode) -> None:
+        if value != self.verify_mode:
+            ssl.SSLContext.verify_mode.fset(self, value)  # type: ignore[attr-defined]
 
 
 @lru_cache
-def _trust() -> ssl.SSLContext:
+def _trust() -> SettledContext:
     """Certificates of the public internet, read once for all connections of this process."""
-    context = create_urllib3_context()
+    context = SettledContext(ssl.PROTOCOL_TLS_CLIENT)  # asks for a certificate, and for the host's name in it
+    context.hostname_checks_common_name = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    context.is_settled = True
     return context

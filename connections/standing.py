@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection, models
 from django.db.models.expressions import Expression
+from django.db.transaction import TransactionManagementError
 
 
 class Given(Expression):
@@ -59,6 +60,7 @@ class _Written:
     names: list[str]
     converters: dict[int, Any]
     apply: Callable[[Any, Any], Any]
+    locks: bool
 
 
 class Standing:
@@ -70,6 +72,8 @@ class Standing:
     def rows(self, **given: Any) -> list[tuple[Any, ...]]:
         """What the columns hold, a tuple a row; KeyError where a value is missing."""
         written = self._written
+        if written.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("This statement locks rows; ask it inside a transaction.")
         params = [one.prepared(given[one.name]) if isinstance(one, Given | Among) else one for one in written.params]
         with connection.cursor() as cursor:
             cursor.execute(written.sql, params)
@@ -87,11 +91,19 @@ class Standing:
 
     @cached_property
     def _written(self) -> _Written:
-        compiler = self._build().query.get_compiler(connection=connection)
+        query = self._build().query
+        compiler = query.get_compiler(connection=connection)
         sql, params = _with_constants(*compiler.as_sql())
         columns = [column for column, _, _ in compiler.select]
         names = [getattr(getattr(column, "target", None), "attname", "") for column in columns]
-        return _Written(sql, params, names, compiler.get_converters(columns), compiler.apply_converters)
+        return _Written(
+            sql,
+            params,
+            names,
+            compiler.get_converters(columns),
+            compiler.apply_converters,
+            bool(query.select_for_update),
+        )
 
 
 def _with_constants(sql: str, params: Sequence[Any]) -> tuple[str, list[Any]]:

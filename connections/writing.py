@@ -157,7 +157,10 @@ def _sequence(table: str) -> str:
     """What PostgreSQL calls the sequence of a table's primary keys, quoted where it must be."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
-        return str(cursor.fetchone()[0])
+        (name,) = cursor.fetchone()
+    if name is None:
+        raise RuntimeError(f"The ids of {table} come from no sequence; restore the table with the ones it had.")
+    return str(name).replace("'", "''").replace("%", "%%")
 
 
 # ── Statements ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -108,7 +108,7 @@ class Rows:
     def load(self, told: list[tuple[Event, Facts]], *, locks: bool) -> None:
         sources = {event.source_id for event, _ in told}
         order_ids = {facts.order.order_id[:50] for _, facts in told} - {""}
-        found = ORDERS.models(sources=sources, ids=order_ids)
+        found = ORDERS.models(sources=sources, ids=order_ids) if order_ids else ()
         self.orders: dict[Key, Order] = {(row.source_id, row.vrio_id): row for row in found}
         self.load_customers(
             sources, {key(event, facts.customer_id) for event, facts in told if facts.customer_id}, locks
@@ -117,7 +117,7 @@ class Rows:
         self.load_subscriptions(sources, told)
         self.need_products(line for _, facts in told for line in facts.order.lines)
         ids = {facts.campaign_id[:50] for _, facts in told} - {""}
-        for campaign in CAMPAIGNS.models(merchant=self.merchant.pk, ids=ids):
+        for campaign in CAMPAIGNS.models(merchant=self.merchant.pk, ids=ids) if ids else ():
             self.campaigns[campaign.vrio_id] = campaign
         self.load_bodies(told)
 
@@ -151,7 +151,7 @@ class Rows:
         self.subscriptions: dict[Key, Subscription] = {(row.source_id, row.vrio_id): row for row in rows}
         entries: defaultdict[int, list[Entry]] = defaultdict(list)
         by_pk = {row.pk: row for row in self.subscriptions.values()}
-        for subscription, *stored in STATUSES.rows(subscriptions=by_pk):
+        for subscription, *stored in STATUSES.rows(subscriptions=by_pk) if by_pk else ():
             entries[subscription].append(stored_entry(*stored))
         self.histories: dict[Key, History] = {
             place: History(entries[row.pk]) for place, row in self.subscriptions.items()

@@ -46,12 +46,15 @@ class Clock:
     def tick(self) -> None:
         now = turns.database_now()
         write_back()
-        if _is_time(self.counted_at, STATISTICS_SECONDS):
-            statistics.refresh()
-            self.counted_at = time.monotonic()
         self._notice_set_back(now)
         heartbeat.beat("clock", database=now.isoformat())
         self._gates(now)
+        self._ring(now)
+        if _is_time(self.counted_at, STATISTICS_SECONDS):  # last, since it may take its time
+            self.counted_at = time.monotonic()
+            statistics.refresh()
+
+    def _ring(self, now: datetime) -> None:
         if queue_size() > MOST_QUEUED:
             return
         if unserved_inboxes(now):

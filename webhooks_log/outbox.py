@@ -203,7 +203,7 @@ class Outbox:
             ids={owed.row.unique_id for owed in self.owed},
         )
         events = {owed.row.event_id for owed in self.owed if not owed.row.event._state.adding}
-        return [*told, *SKIPPED_BEFORE.models(events=events)]
+        return [*told, *(SKIPPED_BEFORE.models(events=events) if events else ())]
 
     def let_events_carry_profiles(self) -> None:
         """A profile that still pauses needs no call of its own when an event of its customer goes now."""

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import BigIntegerField, DateTimeField, Q
+from django.db.transaction import TransactionManagementError
 
 from connections.models import KlaviyoAccount, Merchant
 from connections.standing import Among, Given, Standing
@@ -82,3 +83,12 @@ def test_what_never_changes_stands_in_the_statement(merchants: list[Merchant]) -
     assert params == []
     assert "'Shop c''s'" in sql
     assert "IN (1, 2, 3)" in sql
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_locks_rows_does_so_in_a_transaction(merchants: list[Merchant]) -> None:
+    locked = Standing(lambda: Merchant.objects.filter(slug="a").select_for_update())
+    with transaction.atomic():
+        assert [one.slug for one in locked.models()] == ["a"]
+    with pytest.raises(TransactionManagementError, match="inside a transaction"):
+        locked.models()

@@ -34,7 +34,13 @@ def test_what_has_outgrown_its_count_is_counted_once() -> None:
 
 
 def test_a_few_rows_are_not_worth_a_look() -> None:
-    grown_by(0)
-    statistics.refresh()
     grown_by(20)
+    assert "connections_merchant" not in statistics.refresh()
+
+
+def test_many_changes_of_few_rows_are_none_either() -> None:
+    grown_by(20)
+    for number in range(statistics.FEWEST // 20 + 1):
+        Merchant.objects.update(name=f"Shop {number}")
+    grown_by(0)
     assert "connections_merchant" not in statistics.refresh()

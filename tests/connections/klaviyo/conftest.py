@@ -1,4 +1,4 @@
-"""A TLS server whose certificate nobody vouches for, made on the spot."""
+"""A TLS server whose certificate nobody vouches for but itself, made on the spot."""
 
 import ssl
 from collections.abc import Iterator
@@ -16,10 +16,16 @@ from cryptography.x509.oid import NameOID
 
 
 @pytest.fixture
-def own_certificate_server(tmp_path: Path) -> Iterator[int]:
-    """Its port on loopback; it shakes hands once and ends."""
+def own_certificate(tmp_path: Path) -> Path:
+    """Of the name localhost, with its private key."""
+    return _certificate(tmp_path)
+
+
+@pytest.fixture
+def own_certificate_server(own_certificate: Path) -> Iterator[int]:
+    """Its port on loopback; it shakes hands once, says yes and ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_certificate(tmp_path))
+    context.load_cert_chain(own_certificate)
     with create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         thread = Thread(target=_shake_hands, args=(server, context), daemon=True)
@@ -32,7 +38,8 @@ def _shake_hands(server: socket, context: ssl.SSLContext) -> None:
     with suppress(OSError):
         connection, _ = server.accept()
         with connection, context.wrap_socket(connection, server_side=True) as secure:
-            secure.recv(65_536)
+            if secure.recv(65_536):
+                secure.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 
 
 def _certificate(folder: Path) -> Path:
@@ -44,6 +51,8 @@ def _certificate(folder: Path) -> Path:
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(

@@ -3,10 +3,13 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 
+import certifi
 import pytest
 
+from connections import outgoing
 from connections.klaviyo.client import MAX_ANSWER_BYTES, Client
 from connections.klaviyo.exchange import Exchange, Silence
 from tests.connections.klaviyo.wire import Script, drips, hangs_up, playing, pours, says, stays, whole_request
@@ -216,6 +219,19 @@ def test_a_server_without_tls_is_not_secure() -> None:
 def test_a_certificate_nobody_vouches_for_is_not_secure(own_certificate_server: int) -> None:
     exchange = Client(f"https://localhost:{own_certificate_server}").call("POST", "/api/events", KEY, BODY)
     assert exchange.silence is Silence.TLS
+
+
+@pytest.mark.parametrize(("host", "expected"), [("localhost", (202, None)), ("127.0.0.1", (None, Silence.TLS))])
+def test_a_certificate_is_good_for_its_own_name_alone(
+    own_certificate: Path, own_certificate_server: int, monkeypatch, host: str, expected: tuple
+) -> None:
+    monkeypatch.setattr(certifi, "where", lambda: str(own_certificate))
+    outgoing._trust.cache_clear()
+    try:
+        exchange = Client(f"https://{host}:{own_certificate_server}").call("POST", "/api/events", KEY, BODY)
+    finally:
+        outgoing._trust.cache_clear()
+    assert (exchange.status, exchange.silence) == expected
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
