@@ -29,6 +29,7 @@ from webhooks_log.selection import indexed
 
 PAGE = 100
 LARGEST_PAGE = 500
+ASKED = ("since", "type", "state", "order_id", "cursor")
 SHOWN = (
     "id", "webhook_type", "webhook_event", "event_id", "event_date", "received_at", "authenticated_by", "arrivals",
     "conflict_of_id", "backfill", "state", "reason", "detail", "order_id",
@@ -139,7 +140,7 @@ def _events_of(caller: Caller) -> QuerySet[Event]:
 
 
 def _chosen(request: HttpRequest, events: QuerySet[Event]) -> QuerySet[Event]:
-    asked = {name: value.strip().replace("\0", "") for name, value in request.GET.items()}
+    asked = {name: _text(name, request.GET.get(name, "")) for name in ASKED}
     if since := asked.get("since"):
         events = events.filter(pk__gt=_last_before(events, _moment(since)))
     if kind := asked.get("type"):
@@ -151,6 +152,12 @@ def _chosen(request: HttpRequest, events: QuerySet[Event]) -> QuerySet[Event]:
     if order := asked.get("order_id"):
         events = events.filter(indexed("order_id", order))
     return events.filter(pk__gt=_after(asked["cursor"])) if asked.get("cursor") else events
+
+
+def _text(name: str, value: str) -> str:
+    if "\0" in value:
+        raise Problem(422, "field_invalid", f"`{name}` holds a zero byte, as no value of Vrio's does.", field=name)
+    return value.strip()
 
 
 def _last_before(events: QuerySet[Event], moment: datetime) -> int:

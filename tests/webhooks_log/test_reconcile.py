@@ -89,6 +89,8 @@ def test_since_begins_at_that_moment(clear):
         ("since=2026-13-45T00:00:00Z", "since"),
         ("state=odd", "state"),
         ("cursor=odd", "cursor"),
+        ("order_id=%00", "order_id"),
+        ("type=transaction%00", "type"),
         ("limit=0", "limit"),
         ("limit=501", "limit"),
         ("limit=%E0%A5%A7", "limit"),
