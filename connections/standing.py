@@ -17,10 +17,10 @@ from django.db.transaction import TransactionManagementError
 
 
 class Given(Expression):
-    """A value that is told when the statement is asked, as a field of this kind would hold it."""
+    """A value that is told when the statement is asked, as a field of this kind would hold it: else a whole number."""
 
-    def __init__(self, name: str, kind: "models.Field[Any, Any]") -> None:
-        super().__init__(output_field=kind)
+    def __init__(self, name: str, kind: "models.Field[Any, Any] | None" = None) -> None:
+        super().__init__(output_field=kind or models.BigIntegerField())
         self.name = name
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:

@@ -6,7 +6,7 @@ Part of the mirror; what the rows mean is decided in `events.mirror`.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from django.db.models import BigIntegerField, Model
+from django.db.models import Model
 
 from connections.models import Campaign, Merchant, Source
 from connections.standing import Among, Given, Standing
@@ -64,10 +64,9 @@ CHANGES: dict[type[Model], tuple[str, ...]] = {
 }
 
 # ── What is asked for every batch ────────────────────────────────────────────────────────────────────────────────────
-MERCHANT = Given("merchant", BigIntegerField())
 KEYED = Among("source_id", "sources") & Among("vrio_id", "ids")
 OF_CUSTOMERS = Among("customer_id", "customers")
-SOURCES = Standing(lambda: Source.objects.filter(merchant=MERCHANT))
+SOURCES = Standing(lambda: Source.objects.filter(merchant=Given("merchant")))
 ORDERS = Standing(lambda: Order.objects.filter(KEYED))
 CUSTOMERS = Standing(lambda: Customer.objects.filter(KEYED | Among("pk", "customers")).order_by("pk"))
 CUSTOMERS_LOCKED = Standing(
@@ -85,8 +84,8 @@ STATUSES = Standing(
         "subscription_id", "at", "status", "event_id", "event__event_id", "event__webhook_type"
     )
 )
-PRODUCTS = Standing(lambda: Product.objects.filter(Among("offer_id", "offers"), merchant=MERCHANT))
-CAMPAIGNS = Standing(lambda: Campaign.objects.filter(Among("vrio_id", "ids"), merchant=MERCHANT))
+PRODUCTS = Standing(lambda: Product.objects.filter(Among("offer_id", "offers"), merchant=Given("merchant")))
+CAMPAIGNS = Standing(lambda: Campaign.objects.filter(Among("vrio_id", "ids"), merchant=Given("merchant")))
 
 
 class Rows:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import BigIntegerField, Q
+from django.db.models import Q
 
 from connections.models import Connection, Merchant
 from connections.standing import Among, Given, Standing
@@ -41,21 +41,20 @@ JUDGED = (
     "tracking_number",
 )
 RELEASED = "released"  # the owner let a held event go
-MERCHANT = Given("merchant", BigIntegerField())
 # A customer is of one merchant. To say so besides would offer PostgreSQL the merchant's rows to look through.
 UNNAMED_OF = Standing(lambda: Delivery.objects.filter(UNNAMED, Among("customer_id", "customers")).values_list("pk"))
 UNPLACED_OF = Standing(
     lambda: Delivery.objects.filter(
-        UNPLACED, ~Q(order_id=""), Among("order_id", "orders"), merchant=MERCHANT
+        UNPLACED, ~Q(order_id=""), Among("order_id", "orders"), merchant=Given("merchant")
     ).values_list("pk")
 )
-LIVING = Standing(lambda: Connection.objects.living().filter(merchant=MERCHANT).order_by("pk"))
+LIVING = Standing(lambda: Connection.objects.living().filter(merchant=Given("merchant")).order_by("pk"))
 CHOSEN = Standing(
     lambda: Connection.campaigns.through.objects.filter(Among("connection_id", "connections")).values_list(
         "connection_id", "campaign__vrio_id"
     )
 )
-ANY_ERASED = Standing(lambda: Suppression.objects.filter(merchant=MERCHANT).values_list("pk")[:1])
+ANY_ERASED = Standing(lambda: Suppression.objects.filter(merchant=Given("merchant")).values_list("pk")[:1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import BigIntegerField, DateTimeField, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from connections.klaviyo.budget import family_of
@@ -73,7 +73,7 @@ COLUMNS = (
 
 
 NOW = Given("now", DateTimeField())
-ACCOUNT = Given("account", BigIntegerField())
+ACCOUNT = Given("account")
 
 
 def due(account_id: int | OuterRef | Given, now: datetime | Given) -> "QuerySet[Delivery]":
@@ -118,7 +118,7 @@ def _claimable(limit: int) -> Standing:
     """Due rows of some connections, as long as the lease is held, locked where the database locks rows."""
 
     def build() -> "QuerySet[Delivery, Any]":
-        token = Given("token", BigIntegerField())
+        token = Given("token")
         holds = KlaviyoAccount.objects.filter(pk=ACCOUNT, lease_token=token, leased_until__gte=NOW)
         rows = due(ACCOUNT, NOW).filter(
             Exists(holds), Among("connection_id", "connections"), body__content__isnull=False

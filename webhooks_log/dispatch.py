@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import BigIntegerField, Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from connections import turns
@@ -29,7 +29,7 @@ DISPATCH = "webhooks_log.jobs.dispatch"
 DRAIN = "webhooks_log.jobs.drain"
 SLICE_SECONDS = 2.0  # while others wait
 LONGEST_SECONDS = 30.0  # well below the queue's timeout; the rest is rung for again
-# A block costs as much as ten events: while they trickle in, let a few come together. On SQLite it also keeps the door
+# A block costs as much as five events: while they trickle in, let a few come together. On SQLite it also keeps the door
 # from writing.
 GATHER_SECONDS = {"postgresql": 0.005, "sqlite": 0.04}
 SMALL_BLOCK = 20
@@ -113,7 +113,7 @@ def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime) -> int:
 def _due(limit: int) -> Standing:
     def build() -> "QuerySet[Event]":
         rows = Event.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        due = rows.filter(merchant=Given("merchant", BigIntegerField()), state=DUE)
+        due = rows.filter(merchant=Given("merchant"), state=DUE)
         return due.order_by("history", "backfill", "pk")[:limit]
 
     return Standing(build)
