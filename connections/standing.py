@@ -54,7 +54,9 @@ class Among(Expression):
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class Written:
+    """A statement as text, the places of its values, and how its answer is read."""
+
     sql: str
     params: Sequence[Any]
     names: list[str]
@@ -63,40 +65,61 @@ class _Written:
     locks: bool
 
 
+class Answer:
+    """What a statement brought. Read it once; one that was asked in a pipeline, after that has ended."""
+
+    def __init__(self, standing: "Standing", cursor: Any) -> None:
+        self._standing, self._cursor = standing, cursor
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What the columns hold, a tuple a row."""
+        with self._cursor as cursor:
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        written = self._standing.written
+        return list(map(tuple, written.apply(found, written.converters))) if written.converters else found
+
+    def models(self) -> list[Any]:
+        """The rows as models."""
+        names, make = self._standing.written.names, self._standing.model.from_db
+        return [make(connection.alias, names, values) for values in self.rows()]
+
+
 class Standing:
     """A statement, written when it is first asked. `build` returns its queryset, for `rows` with `values_list`."""
 
     def __init__(self, build: Callable[[], models.QuerySet[Any, Any]]) -> None:
         self._build = build
 
-    def rows(self, **given: Any) -> list[tuple[Any, ...]]:
-        """What the columns hold, a tuple a row; KeyError where a value is missing."""
-        written = self._written
+    def ask(self, **given: Any) -> Answer:
+        """Send the statement; KeyError where a value is missing."""
+        written = self.written
         if written.locks and not connection.in_atomic_block:
             raise TransactionManagementError("This statement locks rows; ask it inside a transaction.")
         params = [one.prepared(given[one.name]) if isinstance(one, Given | Among) else one for one in written.params]
-        with connection.cursor() as cursor:
-            cursor.execute(written.sql, params)
-            found = cursor.fetchall()
-        return list(map(tuple, written.apply(found, written.converters))) if written.converters else found
+        cursor = connection.cursor()
+        cursor.execute(written.sql, params)
+        return Answer(self, cursor)
+
+    def rows(self, **given: Any) -> list[tuple[Any, ...]]:
+        """Ask and read: what the columns hold."""
+        return self.ask(**given).rows()
 
     def models(self, **given: Any) -> list[Any]:
-        """The rows as models."""
-        names, make = self._written.names, self._model.from_db
-        return [make(connection.alias, names, values) for values in self.rows(**given)]
+        """Ask and read: the rows as models."""
+        return self.ask(**given).models()
 
     @cached_property
-    def _model(self) -> Any:
+    def model(self) -> Any:
         return self._build().model
 
     @cached_property
-    def _written(self) -> _Written:
+    def written(self) -> Written:
         query = self._build().query
         compiler = query.get_compiler(connection=connection)
         sql, params = _with_constants(*compiler.as_sql())
         columns = [column for column, _, _ in compiler.select]
         names = [getattr(getattr(column, "target", None), "attname", "") for column in columns]
-        return _Written(
+        return Written(
             sql,
             params,
             names,

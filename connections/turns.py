@@ -7,7 +7,9 @@ whose clocks differ agree on who holds what.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from time import monotonic
+from typing import Any
 
 from django.db import connection, models, transaction
 from django.db.models import F, Q
@@ -16,6 +18,8 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from connections.models import Lease
+from connections.pipelining import Pipeline
+from connections.standing import Answer, Given, Standing
 
 JUMP_SECONDS = 1.0
 BELL_HOLDS = timedelta(seconds=5)  # an unanswered bell may be rung again after this
@@ -105,17 +109,24 @@ def held(turn: Turn, *, now: datetime | None = None) -> models.QuerySet[Lease]:
     return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now or Now())
 
 
+def ask_held(turn: Turn, pipeline: Pipeline) -> Answer:
+    """Whether this turn still owns its row, asked among others: no rows once it does not."""
+    return pipeline.ask(_held(turn.row), pk=turn.pk, token=turn.token)
+
+
+@lru_cache
+def _held(row: type[Lease]) -> Standing:
+    return Standing(lambda: held(Turn(row, Given("pk"), Given("token"))).values_list("pk"))  # type: ignore[arg-type]
+
+
 def ring(row: type[Lease], pk: int, task: str, *, unless_held: bool = False) -> bool:
     """Ask the queue for `task` unless it has been asked already; True if this ring was the one.
 
     Call it after the commit that made the work visible. If the queue cannot take the task the flag is unset again; the
     clock finds the work in any case. `unless_held` is for holders who look once more after they have let go.
     """
-    bell = row.objects.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - BELL_HOLDS), pk=pk)
-    if unless_held:
-        bell = bell.filter(Q(leased_until=None) | Q(leased_until__lt=database_now()))
     # Looked at before it is set: on SQLite even an UPDATE that changes nothing stands in line for the file.
-    if not bell.exists() or not bell.update(rung_at=Now()):
+    if not _bell(row, unless_held).rows(pk=pk) or not _bells(row, pk, unless_held).update(rung_at=Now()):
         return False
     enqueued = False
     try:
@@ -125,6 +136,16 @@ def ring(row: type[Lease], pk: int, task: str, *, unless_held: bool = False) -> 
         if not enqueued:
             row.objects.filter(pk=pk).update(rung_at=None)
     return True
+
+
+def _bells(row: type[Lease], pk: Any, unless_held: bool) -> models.QuerySet[Lease]:
+    bell = row.objects.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - BELL_HOLDS), pk=pk)
+    return bell.filter(Q(leased_until=None) | Q(leased_until__lt=Now())) if unless_held else bell
+
+
+@lru_cache
+def _bell(row: type[Lease], unless_held: bool) -> Standing:
+    return Standing(lambda: _bells(row, Given("pk"), unless_held).values_list("pk"))
 
 
 def answer(row: type[Lease], pk: int) -> None:

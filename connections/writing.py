@@ -4,16 +4,20 @@ spend several times longer building a statement than the database needs to run i
 Dispatch writes its batches with it, as models (`…_rows`); lanes their blocks of calls, as plain values (`…_values`).
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime
-from functools import lru_cache
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
+from connections.pipelining import Pipeline
+
 PARAMETERS = 20_000  # per statement; SQLite takes 32,766, PostgreSQL 65,535
-COPIED_FROM = 100  # values; below that COPY's own round trips cost PostgreSQL more than it saves
+COPIED_FROM = 50  # rows; below that COPY's own round trips cost PostgreSQL more than it saves
 INTEGERS = ("bigint", "integer", "smallint")
 PLAIN = frozenset(
     (
@@ -35,36 +39,48 @@ Values = Sequence[Any]
 
 
 # ── Models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False) -> None:
+def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False, within: Pipeline | None = None) -> None:
     """Insert new rows and give each its id. All fields must have values: defaults of the database are not asked.
 
-    With `unless_there` a row that a constraint knows already is left out, and no ids are given.
+    With `unless_there` a row that a constraint knows already is left out, and no ids are given. Within a pipeline they
+    are given at its end.
     """
     if not rows:
         return
-    for row in rows:
-        row._prepare_related_fields_for_save("insert_rows")
-    meta = rows[0]._meta
-    fields = [field for field in meta.concrete_fields if not field.primary_key]
-    if connection.vendor == "postgresql" and not unless_there and len(rows) * len(fields) >= COPIED_FROM:
+    model = type(rows[0])
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    if connection.vendor == "postgresql" and within is None and not unless_there and len(rows) >= COPIED_FROM:
         _copy_rows(rows, fields)
         return
-    columns = ", ".join(_quoted(field.column) for field in fields)
-    place = f"({_places(fields)})"
+    given = _given_as_json if connection.vendor == "postgresql" else _given_as_values
     size = PARAMETERS // len(fields)
-    values = list(_prepared(rows, fields))
-    with connection.cursor() as cursor:
-        for start in range(0, len(rows), size):
-            block = values[start : start + size]
-            places = ", ".join([place] * len(block))
-            ending = "ON CONFLICT DO NOTHING" if unless_there else f"RETURNING {_quoted(meta.pk.column)}"
-            cursor.execute(
-                f"INSERT INTO {_quoted(meta.db_table)} ({columns}) VALUES {places} {ending}",
-                [value for row in block for value in row],
-            )
-            if unless_there:
-                continue
-            _give_ids(rows[start : start + size], [pk for (pk,) in cursor.fetchall()])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        columns, source, params = given(model, fields, block)
+        ending = "ON CONFLICT DO NOTHING" if unless_there else f"RETURNING {_quoted(model._meta.pk.column)}"
+        cursor = connection.cursor()
+        cursor.execute(f"INSERT INTO {_quoted(model._meta.db_table)} ({columns}) {source} {ending}", params)
+        if unless_there:
+            cursor.close()
+        elif within is None or connection.vendor == "sqlite":  # unread, they would stand in the way of a rollback
+            _give_told_ids(block, cursor)
+        else:
+            within.afterwards(partial(_give_told_ids, block, cursor))
+
+
+def _given_as_values(model: Model, fields: Sequence[Any], rows: Sequence[models.Model]) -> tuple[str, str, Values]:
+    place = f"({_places(fields)})"
+    values = [value for told in _prepared(rows, fields) for value in told]
+    return _columns(tuple(fields)), f"VALUES {', '.join([place] * len(rows))}", values
+
+
+def _given_as_json(model: Model, fields: Sequence[Any], rows: Sequence[models.Model]) -> tuple[str, str, Values]:
+    """One text, whatever the rows: the driver finds the places of a hundred values in as long as PostgreSQL inserts
+    them."""
+    columns, names = _columns(tuple(fields)), [field.column for field in fields]
+    told = [dict(zip(names, values, strict=True)) for values in _prepared(rows, fields)]
+    table = _quoted(model._meta.db_table)
+    return columns, f"SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s)", [_JSON.encode(told)]
 
 
 def _copy_rows(rows: Sequence[models.Model], fields: Sequence[Any]) -> None:
@@ -76,6 +92,11 @@ def _copy_rows(rows: Sequence[models.Model], fields: Sequence[Any]) -> None:
     _give_ids(rows, ids)
 
 
+def _give_told_ids(rows: Sequence[models.Model], cursor: Any) -> None:
+    with cursor:
+        _give_ids(rows, [pk for (pk,) in cursor.fetchall()])
+
+
 def _give_ids(rows: Sequence[models.Model], ids: Sequence[int]) -> None:
     for row, pk in zip(rows, ids, strict=True):
         row.pk, row._state.adding, row._state.db = pk, False, connection.alias
@@ -85,8 +106,6 @@ def update_rows(rows: Collection[models.Model], names: Sequence[str]) -> None:
     """Write these fields of rows that exist."""
     if not rows:
         return
-    for row in rows:
-        row._prepare_related_fields_for_save("update_rows")
     model = type(next(iter(rows)))
     fields = [model._meta.get_field(name) for name in names]
     values = [(row.pk, *told) for told, row in zip(_prepared(rows, fields), rows, strict=True)]
@@ -219,13 +238,31 @@ def _places(columns: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(columns))
 
 
+@lru_cache
+def _columns(fields: tuple[Any, ...]) -> str:
+    return ", ".join(_quoted(field.column) for field in fields)
+
+
 # ── What the driver takes ────────────────────────────────────────────────────────────────────────────────────────────
 def _prepared(rows: Collection[models.Model], fields: Sequence[Any]) -> Iterator[list[Any]]:
-    """What each row says in these fields."""
+    """What each row says in these fields; ValueError where it names a row that has not been written."""
     readers = [(field.attname, _preparation(field)) for field in fields]
+    related = [field for field in fields if field.is_relation]
     for row in rows:
         told = row.__dict__
+        for field in related:
+            if told[field.attname] is None and field.is_cached(row):
+                _name_related(row, field)
         yield [prepare(told[name]) if prepare else told[name] for name, prepare in readers]
+
+
+def _name_related(row: models.Model, field: Any) -> None:
+    """A row that was given a related one before that had its id names it now."""
+    other = field.get_cached_value(row)
+    if other is not None:
+        if other.pk is None:
+            raise ValueError(f"{field} names a row that has not been written.")
+        setattr(row, field.attname, other.pk)
 
 
 def _preparation(field: Any) -> Prepare | None:
@@ -242,3 +279,19 @@ def _preparation(field: Any) -> Prepare | None:
         return found[1]
 
     return prepare
+
+
+def _json_of(value: Any) -> Any:
+    """What PostgreSQL reads back from JSON as the value of a column; TypeError for what no column holds."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes | memoryview):
+        return f"\\x{value.hex()}"
+    if hasattr(value, "obj"):  # the driver's wrapper of a JSON column's value
+        return value.obj
+    raise TypeError(f"{type(value).__name__} is no value of a column")
+
+
+_JSON = json.JSONEncoder(default=_json_of, ensure_ascii=False, separators=(",", ":"))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from django.db.models import Model
 
 from connections.models import Campaign, Merchant, Source
+from connections.pipelining import Pipeline
 from connections.standing import Among, Given, Standing
 from connections.writing import insert_rows, update_rows
 from events.facts import SALES, Facts, Line
@@ -97,57 +98,59 @@ class Rows:
         self.paid: defaultdict[int, dict[Key, Transaction]] = defaultdict(dict)  # by identity of the customer's object
         self.subscribed: defaultdict[int, dict[Key, Subscription]] = defaultdict(dict)
         self.sold: defaultdict[Key, dict[Key, Transaction]] = defaultdict(dict)  # by order
-        self.campaigns: dict[str, Campaign] = {}
         self.products: dict[tuple[str, str], Product] = {}
         self.known_products: dict[tuple[str, str], KnownProduct] = {}
-        self.sources: dict[int, Source] = {source.pk: source for source in SOURCES.models(merchant=merchant.pk)}
         self.asked: set[tuple[str, str]] = set()
         self.load(told, locks=locks)
 
     def load(self, told: list[tuple[Event, Facts]], *, locks: bool) -> None:
         sources = {event.source_id for event, _ in told}
+        people = {key(event, facts.customer_id) for event, facts in told if facts.customer_id}
+        ids = {vrio_id for _, vrio_id in people}
         order_ids = {facts.order.order_id[:50] for _, facts in told} - {""}
-        found = ORDERS.models(sources=sources, ids=order_ids) if order_ids else ()
-        self.orders: dict[Key, Order] = {(row.source_id, row.vrio_id): row for row in found}
-        self.load_customers(
-            sources, {key(event, facts.customer_id) for event, facts in told if facts.customer_id}, locks
-        )
-        self.load_transactions(sources, told, order_ids)
-        self.load_subscriptions(sources, told)
-        self.need_products(line for _, facts in told for line in facts.order.lines)
-        ids = {facts.campaign_id[:50] for _, facts in told} - {""}
-        for campaign in CAMPAIGNS.models(merchant=self.merchant.pk, ids=ids) if ids else ():
-            self.campaigns[campaign.vrio_id] = campaign
+        campaigns = {facts.campaign_id[:50] for _, facts in told} - {""}
+        wanted = self.wanted_products(line for _, facts in told for line in facts.order.lines)
+        with Pipeline() as pipeline:
+            known_sources = pipeline.ask(SOURCES, merchant=self.merchant.pk)
+            orders = pipeline.ask(ORDERS, sources=sources, ids=order_ids)
+            customers = pipeline.ask(CUSTOMERS_KNOWN, sources=sources, ids=ids) if locks else None
+            products = pipeline.ask(PRODUCTS, merchant=self.merchant.pk, offers=wanted) if wanted else None
+            known_campaigns = pipeline.ask(CAMPAIGNS, merchant=self.merchant.pk, ids=campaigns)
+        self.sources: dict[int, Source] = {source.pk: source for source in known_sources.models()}
+        self.orders: dict[Key, Order] = {(row.source_id, row.vrio_id): row for row in orders.models()}
+        self.campaigns: dict[str, Campaign] = {row.vrio_id: row for row in known_campaigns.models()}
+        self.know_products(products.models() if products else ())
+        stubs = [self.stub(missing) for missing in sorted(people - set(customers.rows()))] if customers else []
+        self.load_customers(sources, ids, stubs, locks)
+        self.load_what_they_bought(sources, told, order_ids)
         self.load_bodies(told)
 
-    def load_customers(self, sources: set[int], keys: set[Key], locks: bool) -> None:
+    def load_customers(self, sources: set[int], ids: set[str], stubs: list[Customer], locks: bool) -> None:
         """Known ones, and with `locks` a stub for each that is not: two that meet in one customer see each other."""
-        ids = {vrio_id for _, vrio_id in keys}
         ordered = {order.customer_id for order in self.orders.values() if order.customer_id}
-        if locks:
-            known = set(CUSTOMERS_KNOWN.rows(sources=sources, ids=ids))
-            stubs = [self.stub(missing) for missing in sorted(keys - known)]
+        with Pipeline() as pipeline:
             insert_rows(stubs, unless_there=True)
-        rows = (CUSTOMERS_LOCKED if locks else CUSTOMERS).models(sources=sources, ids=ids, customers=ordered)
-        self.customers: dict[Key, Customer] = {(row.source_id, row.vrio_id): row for row in rows}
+            rows = pipeline.ask(CUSTOMERS_LOCKED if locks else CUSTOMERS, sources=sources, ids=ids, customers=ordered)
+        self.customers: dict[Key, Customer] = {(row.source_id, row.vrio_id): row for row in rows.models()}
         self.customers_by_pk = {row.pk: row for row in self.customers.values()}
         for order in self.orders.values():
             order.customer = self.customers_by_pk.get(order.customer_id or 0)
 
-    def load_transactions(self, sources: set[int], told: list[tuple[Event, Facts]], order_ids: set[str]) -> None:
-        ids = {facts.transaction.transaction_id[:50] for _, facts in told if facts.transaction}
-        ids |= {facts.shipment.transaction_id[:50] for _, facts in told if facts.shipment}
+    def load_what_they_bought(self, sources: set[int], told: list[tuple[Event, Facts]], order_ids: set[str]) -> None:
+        """All payments and subscriptions of these customers, and what these facts name besides."""
+        paid = {facts.transaction.transaction_id[:50] for _, facts in told if facts.transaction}
+        paid |= {facts.shipment.transaction_id[:50] for _, facts in told if facts.shipment}
         shipped = {facts.order.order_id[:50] for _, facts in told if facts.shipment} & order_ids
-        rows = TRANSACTIONS.models(sources=sources, ids=ids, shipped=shipped, customers=self.customers_by_pk)
-        self.transactions: dict[Key, Transaction] = {(row.source_id, row.vrio_id): row for row in rows}
-        for row in self.transactions.values():
-            self.adopt(row)
-
-    def load_subscriptions(self, sources: set[int], told: list[tuple[Event, Facts]]) -> None:
-        ids = {facts.subscription.order_offer_id[:50] for _, facts in told if facts.subscription}
-        ids |= {line.order_offer_id[:50] for _, facts in told for line in facts.order.lines}
-        rows = SUBSCRIPTIONS.models(sources=sources, ids=ids - {""}, customers=self.customers_by_pk)
-        self.subscriptions: dict[Key, Subscription] = {(row.source_id, row.vrio_id): row for row in rows}
+        ordered = {facts.subscription.order_offer_id[:50] for _, facts in told if facts.subscription}
+        ordered |= {line.order_offer_id[:50] for _, facts in told for line in facts.order.lines}
+        known = self.customers_by_pk
+        with Pipeline() as pipeline:
+            payments = pipeline.ask(TRANSACTIONS, sources=sources, ids=paid, shipped=shipped, customers=known)
+            subscriptions = pipeline.ask(SUBSCRIPTIONS, sources=sources, ids=ordered - {""}, customers=known)
+        self.transactions: dict[Key, Transaction] = {(row.source_id, row.vrio_id): row for row in payments.models()}
+        self.subscriptions: dict[Key, Subscription] = {
+            (row.source_id, row.vrio_id): row for row in subscriptions.models()
+        }
         entries: defaultdict[int, list[Entry]] = defaultdict(list)
         by_pk = {row.pk: row for row in self.subscriptions.values()}
         for subscription, *stored in STATUSES.rows(subscriptions=by_pk) if by_pk else ():
@@ -155,7 +158,7 @@ class Rows:
         self.histories: dict[Key, History] = {
             place: History(entries[row.pk]) for place, row in self.subscriptions.items()
         }
-        for row in self.subscriptions.values():
+        for row in (*self.transactions.values(), *self.subscriptions.values()):
             self.adopt(row)
 
     def load_bodies(self, told: list[tuple[Event, Facts]]) -> None:
@@ -220,12 +223,18 @@ class Rows:
 
     def need_products(self, lines: Iterable[Line]) -> None:
         """Make sure that what is known of these items is loaded."""
+        wanted = self.wanted_products(lines)
+        if wanted:
+            self.know_products(PRODUCTS.models(merchant=self.merchant.pk, offers=wanted))
+
+    def wanted_products(self, lines: Iterable[Line]) -> set[str]:
+        """The offers of these items that nobody has asked for yet; from now on somebody has."""
         wanted = {product_key(line) for line in lines} - self.asked - {("", "")}
-        if not wanted:
-            return
         self.asked |= wanted
-        offers = {offer for offer, _ in wanted}
-        for row in PRODUCTS.models(merchant=self.merchant.pk, offers=offers):
+        return {offer for offer, _ in wanted}
+
+    def know_products(self, rows: Iterable[Product]) -> None:
+        for row in rows:
             self.products.setdefault((row.offer_id, row.item_id), row)
             self.know(row)
 
@@ -288,12 +297,12 @@ class Rows:
             self.sold[row.source_id, row.order_id][place] = row
 
     def save(self) -> None:
-        """Insert and update what was touched, parents before children."""
-        for model, names in CHANGES.items():
-            rows = [row for row in self.touched.values() if type(row) is model]
-            known = [row for row in rows if row.pk is not None]
-            insert_rows([row for row in rows if row.pk is None])
-            update_rows(known, names)
+        """Insert and update what was touched."""
+        with Pipeline() as pipeline:
+            for model, names in CHANGES.items():
+                rows = [row for row in self.touched.values() if type(row) is model]
+                update_rows([row for row in rows if row.pk is not None], names)
+                insert_rows([row for row in rows if row.pk is None], within=pipeline)
         entries = [
             entry for place, history in self.histories.items() for entry in history.unsaved(self.subscriptions[place])
         ]

@@ -3,7 +3,7 @@
 Between the inbox and the lanes. Everything is read in a few statements, decided in memory and written in a few.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from connections.models import Connection, Merchant
+from connections.pipelining import Pipeline
 from connections.standing import Among, Given, Standing
 from connections.writing import update_rows
 from events.facts import Broken, Facts, Ignored, Known, Message, Order, Skipped
@@ -50,7 +51,7 @@ UNPLACED_OF = Standing(
 )
 LIVING = Standing(lambda: Connection.objects.living().filter(merchant=Given("merchant")).order_by("pk"))
 CHOSEN = Standing(
-    lambda: Connection.campaigns.through.objects.filter(Among("connection_id", "connections")).values_list(
+    lambda: Connection.campaigns.through.objects.filter(connection__merchant=Given("merchant")).values_list(
         "connection_id", "campaign__vrio_id"
     )
 )
@@ -72,11 +73,12 @@ class Batch:
         self.merchant, self.events, self.now = merchant, events, now
         self.received = sum(event.dispatched_at is None and not trial_message.is_test(event) for event in events)
         self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
-        self.erased = suppressions(merchant, self.told)
+        gates = Gates.of(merchant)
+        self.erased = gates.erased(self.told)
         self.erased |= {digests(event.source_id, vrio_id, "")[0]: row for row, event, vrio_id in self.known_besides()}
         self.outbox = Outbox(
             merchant,
-            gatekeepers(merchant, self.erased),
+            gates.keepers(self.erased),
             now=now,
             pause=timedelta(seconds=settings.PROFILE_WAIT_SECONDS),
         )
@@ -99,10 +101,13 @@ class Batch:
         """Write mirror, Deliveries and events; the accounts whose lanes have something to do."""
         self.mirror.save()
         accounts = self.outbox.save()
-        update_rows(self.events, JUDGED)
         self.forget()
-        counts.add(self.counted(), self.now)
-        return accounts | self.let_go()
+        with Pipeline() as pipeline:
+            update_rows(self.events, JUDGED)
+            counts.add(self.counted(), self.now)
+            unnamed = pipeline.ask(UNNAMED_OF, customers=self.named)
+            unplaced = pipeline.ask(UNPLACED_OF, merchant=self.merchant.pk, orders=self.placed)
+        return accounts | self.let_go({pk for (pk,) in (*unnamed.rows(), *unplaced.rows())})
 
     def counted(self) -> Counter[counts.What]:
         """For the hourly roll-up: events seen for the first time, and what of them waits or is not sent, by reason."""
@@ -236,13 +241,8 @@ class Batch:
 
     # ── Those who waited ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def let_go(self) -> set[int]:
-        """Release what waited for a name or a campaign that this batch has told."""
-        if not self.named and not self.placed:
-            return set()
-        unnamed = UNNAMED_OF.rows(customers=self.named) if self.named else []
-        unplaced = UNPLACED_OF.rows(merchant=self.merchant.pk, orders=self.placed) if self.placed else []
-        waiting = {pk for (pk,) in (*unnamed, *unplaced)}  # nearly always nobody
+    def let_go(self, waiting: set[int]) -> set[int]:
+        """Release what waited for a name or a campaign that this batch has told; nearly always nothing."""
         if not waiting:
             return set()
         outbox = Outbox(self.merchant, self.outbox.gatekeepers, now=self.now, pause=self.outbox.pause)
@@ -259,8 +259,8 @@ class Reopened:
         read = {row.event_id: Told(row.event, facts) for row in rows if (facts := facts_of(row.event, merchant))}
         self.facts = {event: told.facts for event, told in read.items()}
         self.mirror = Mirror(merchant, [(told.event, told.facts) for told in read.values()], now=now, locks=False)
-        erased = suppressions(merchant, read.values())
-        self.outbox = Outbox(merchant, gatekeepers(merchant, erased), now=now, pause=timedelta())
+        gates = Gates.of(merchant)
+        self.outbox = Outbox(merchant, gates.keepers(gates.erased(read.values())), now=now, pause=timedelta())
         self.outbox.expect(self.mirror.people())
 
 
@@ -291,18 +291,35 @@ def anonymous(facts: Facts) -> Facts:
     return replace(facts, customer=None, order=Order(order_id=facts.order.order_id))
 
 
-def gatekeepers(merchant: Merchant, erased: dict[str, Suppression]) -> list[Gatekeeper]:
-    living = LIVING.models(merchant=merchant.pk)
-    chosen: dict[int, set[str]] = {row.pk: set() for row in living}
-    for connection, vrio_id in CHOSEN.rows(connections=chosen):
-        chosen[connection].add(vrio_id)
-    return [Gatekeeper(row, frozenset(chosen[row.pk]), erased) for row in living]
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """A merchant's connections, the campaigns that each has chosen, and whether anybody was ever erased."""
+
+    merchant: Merchant
+    living: list[Connection]
+    chosen: dict[int, set[str]]
+    any_erased: bool
+
+    @classmethod
+    def of(cls, merchant: Merchant) -> "Gates":
+        with Pipeline() as pipeline:
+            living = pipeline.ask(LIVING, merchant=merchant.pk)
+            campaigns = pipeline.ask(CHOSEN, merchant=merchant.pk)
+            erased = pipeline.ask(ANY_ERASED, merchant=merchant.pk)
+        chosen: dict[int, set[str]] = defaultdict(set)
+        for connection, vrio_id in campaigns.rows():
+            chosen[connection].add(vrio_id)
+        return cls(merchant, living.models(), chosen, bool(erased.rows()))
+
+    def keepers(self, erased: dict[str, Suppression]) -> list[Gatekeeper]:
+        return [Gatekeeper(row, frozenset(self.chosen.get(row.pk, ())), erased) for row in self.living]
+
+    def erased(self, told: Iterable[Told]) -> dict[str, Suppression]:
+        """Who among these people was erased, by digest."""
+        return suppressions(self.merchant, told) if self.any_erased else {}
 
 
 def suppressions(merchant: Merchant, told: Iterable[Told]) -> dict[str, Suppression]:
-    """Who among these people was erased, by digest."""
-    if not ANY_ERASED.rows(merchant=merchant.pk):
-        return {}
     asked = [
         digest
         for one in told

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -19,6 +20,7 @@ from django.utils import timezone
 
 from connections import turns
 from connections.models import KlaviyoAccount, Merchant
+from connections.pipelining import Pipeline
 from connections.standing import Given, Standing
 from events.models import Event, Inbox
 from webhooks_log import stopping
@@ -29,9 +31,7 @@ DISPATCH = "webhooks_log.jobs.dispatch"
 DRAIN = "webhooks_log.jobs.drain"
 SLICE_SECONDS = 2.0  # while others wait
 LONGEST_SECONDS = 30.0  # well below the queue's timeout; the rest is rung for again
-# A block costs as much as five events: while they trickle in, let a few come together. On SQLite it also keeps the door
-# from writing.
-GATHER_SECONDS = {"postgresql": 0.005, "sqlite": 0.04}
+GATHER_SECONDS = 0.04  # on SQLite, between small blocks: one that writes keeps the door from writing
 SMALL_BLOCK = 20
 DUE = Event.State.RECEIVED
 logger = logging.getLogger(__name__)
@@ -43,41 +43,39 @@ def run(*, now: datetime | None = None, seconds: float = LONGEST_SECONDS) -> boo
     What is left then has been rung for again.
     """
     found, ends = False, time.monotonic() + seconds
-    while not stopping.is_asked() and (waiting := waiting_inboxes()) and time.monotonic() < ends:
-        served = [drain(inbox, now=now, seconds=SLICE_SECONDS) for inbox in waiting]
+    while (waiting := waiting_inboxes()) and not stopping.is_asked() and time.monotonic() < ends:
+        served = [drain(inbox, now=now) for inbox in waiting]
         if not any(served):
-            break  # others are at it
+            return found  # others are at it, and look once more after they have let go
         found = True
+    for inbox in waiting:
+        turns.ring(Inbox, inbox, DISPATCH)
     return found
 
 
-def drain(inbox_id: int, *, now: datetime | None = None, seconds: float | None = None) -> int:
-    """Dispatch one merchant's events until none is left or its time is up; how many. Zero if another one is at it.
+def drain(inbox_id: int, *, now: datetime | None = None) -> int:
+    """Dispatch one merchant's events until none is left or its slice is over; how many. Zero if another one is at it.
 
-    The bell is cleared before looking, and once more before leaving, so that no ring falls between two looks.
+    The bell is cleared before looking, and once more before leaving, so that no ring falls between two looks; whoever
+    calls looks again after that.
     """
     turn = turns.take(Inbox, inbox_id, holder=holder(), seconds=settings.DISPATCH_LEASE_SECONDS)
     if turn is None:
         return 0
     merchant = Merchant.objects.get(inbox=inbox_id)
-    began = renewed_at = time.monotonic()
+    began = time.monotonic()
     count = 0
     try:
         for _ in range(2):
             turns.answer(Inbox, inbox_id)
             while block := dispatch_block(merchant, turn, now or timezone.now()):
                 count += block
-                if is_time_up(began, seconds, inbox_id):
+                if stopping.is_asked() or time.monotonic() - began > SLICE_SECONDS:
                     break
-                if time.monotonic() - renewed_at > settings.DISPATCH_LEASE_SECONDS / 3:
-                    turns.renew(turn, seconds=settings.DISPATCH_LEASE_SECONDS)  # lost, the next block finds it so
-                    renewed_at = time.monotonic()
-                if count > block and block < SMALL_BLOCK:  # the first one waits for nobody
-                    time.sleep(GATHER_SECONDS[connection.vendor])
+                if connection.vendor == "sqlite" and count > block and block < SMALL_BLOCK:  # the first waits for none
+                    time.sleep(GATHER_SECONDS)
     finally:
         turns.release(turn)
-    if Event.objects.filter(merchant=merchant, state=DUE).exists():
-        turns.ring(Inbox, inbox_id, DISPATCH)
     return count
 
 
@@ -98,50 +96,74 @@ def release_waiting(*, now: datetime | None = None) -> bool:
 # ── Blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime) -> int:
-    """One batch, committed, and its lanes rung; how many events, zero when none was due or the turn was lost."""
-    with transaction.atomic():
-        events = _due(settings.DISPATCH_BATCH).models(merchant=merchant.pk)
-        if not events or not turns.held(turn).exists():
-            return 0
-        accounts = decide(merchant, events, now)
-    ring_lanes(accounts)
-    return len(events)
+def _next(limit: int, **which: Any) -> "QuerySet[Event]":
+    rows = Event.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+    due = rows.filter(merchant=Given("merchant"), state=DUE, **which)
+    return due.order_by("history", "backfill", "pk")[:limit]
 
 
 @lru_cache
 def _due(limit: int) -> Standing:
-    def build() -> "QuerySet[Event]":
-        rows = Event.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        due = rows.filter(merchant=Given("merchant"), state=DUE)
-        return due.order_by("history", "backfill", "pk")[:limit]
-
-    return Standing(build)
+    return Standing(lambda: _next(limit))
 
 
-def decide(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[int]:
-    """Put a batch through, in a savepoint; if it raises, event by event, so that one that breaks us breaks only itself.
+_DUE_ONE = Standing(lambda: _next(1, pk=Given("event")))
 
-    The accounts whose lanes have something to do now.
+
+class Stuck(Exception):
+    """Something in these events breaks us; nothing of them has been written."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        super().__init__(", ".join(str(event.pk) for event in events))
+        self.events = events
+
+
+def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime, *, only: int | None = None) -> int:
+    """One batch, or one event, committed, and its lanes rung; how many, zero when none was due or the turn was lost.
+
+    If a batch breaks us its events go one by one, so that one that does breaks only itself.
     """
     try:
         with transaction.atomic():
-            batch = Batch(merchant, events, now=now)
-            batch.decide()
-            return batch.save()
+            events = due_events(merchant, turn, only=only)
+            accounts = decide(merchant, events, now) if events else set[int]()
+    except Stuck as stuck:
+        events = stuck.events
+        if only is None:
+            return sum(dispatch_block(merchant, turn, now, only=event.pk) for event in events)
+        logger.exception("event %s cannot be dispatched", only)
+        break_event(only, now)
+        return 1
+    ring_lanes(accounts)
+    return len(events)
+
+
+def due_events(merchant: Merchant, turn: turns.Turn, *, only: int | None = None) -> list[Event]:
+    """The next batch of this merchant, or one event of it, locked; none once the turn was lost."""
+    with Pipeline() as pipeline:
+        held = turns.ask_held(turn, pipeline)
+        if only is None:
+            due = pipeline.ask(_due(settings.DISPATCH_BATCH), merchant=merchant.pk)
+        else:
+            due = pipeline.ask(_DUE_ONE, merchant=merchant.pk, event=only)
+    return due.models() if held.rows() else []
+
+
+def decide(merchant: Merchant, events: Sequence[Event], now: datetime) -> set[int]:
+    """Put a batch through: the accounts whose lanes have something to do now. Stuck, if something in it breaks us."""
+    try:
+        batch = Batch(merchant, events, now=now)
+        batch.decide()
+        return batch.save()
     except (OperationalError, InterfaceError):
         raise  # the database is away: nothing is wrong with the events
-    except Exception:
-        if len(events) == 1:
-            logger.exception("event %s cannot be dispatched", events[0].pk)
-            break_event(events[0], now)
-            return set()
-    return set().union(*(decide(merchant, [event], now) for event in events))
+    except Exception as error:
+        raise Stuck(events) from error
 
 
-def break_event(event: Event, now: datetime) -> None:
+def break_event(event: int, now: datetime) -> None:
     """Out of the way until somebody has mended the cause; `redispatch --broken` takes it up again."""
-    Event.objects.filter(pk=event.pk).update(
+    Event.objects.filter(pk=event, state=DUE).update(
         state=Event.State.BROKEN,
         reason="fault",
         detail="A fault of ours stopped this event. We have been told, and it is dispatched again after a fix.",
@@ -151,7 +173,7 @@ def break_event(event: Event, now: datetime) -> None:
 
 def ring_lanes(accounts: set[int]) -> None:
     for account in sorted(accounts):
-        turns.ring(KlaviyoAccount, account, DRAIN)
+        turns.ring(KlaviyoAccount, account, DRAIN, unless_held=True)  # a pump looks once more after it has let go
 
 
 def waiting_inboxes() -> list[int]:
@@ -160,19 +182,6 @@ def waiting_inboxes() -> list[int]:
         Inbox.objects.get_or_create(merchant=merchant)
     due = Event.objects.filter(merchant_id=OuterRef("merchant_id"), state=DUE)
     return list(Inbox.objects.filter(Exists(due)).order_by("served_at", "pk").values_list("pk", flat=True))
-
-
-def is_time_up(began: float, seconds: float | None, inbox_id: int) -> bool:
-    """Merchants take turns: a slice ends when others wait, and in any case before the queue would end it.
-
-    A worker that is asked to stop ends its slice at once: what is left is for the next one.
-    """
-    if stopping.is_asked():
-        return True
-    spent = time.monotonic() - began
-    if spent < (seconds or SLICE_SECONDS):
-        return False
-    return seconds is not None or spent > LONGEST_SECONDS or any(other != inbox_id for other in waiting_inboxes())
 
 
 def holder() -> str:

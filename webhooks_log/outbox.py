@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from connections.klaviyo.payloads import LimitExceeded, Prepared, ProfileContent, Rendered, prepare, render
 from connections.models import Merchant
+from connections.pipelining import Pipeline
 from connections.standing import Among, Standing
 from connections.writing import insert_rows, update_rows
 from events.facts import Facts, Known, Message, Person
@@ -169,15 +170,32 @@ class Outbox:
 
     def save(self) -> set[int]:
         """Write what is new; the accounts whose lanes have something to do now."""
-        self.merge_with_the_past()
-        self.let_events_carry_profiles()
+        if not self.owed:
+            return set()
+        told, skipped_before, pausing = self.past()
+        self.merge_with(told, skipped_before)
+        self.let_events_carry_profiles(pausing)
         return write(self.owed)
 
-    def merge_with_the_past(self) -> None:
+    def past(self) -> tuple[list[Delivery], list[Delivery], list[Delivery]]:
+        """Rows that may speak of the same things: told ones by their key, skipped ones by their event; and profiles
+        that pause for these customers."""
+        rows = [owed.row for owed in self.owed]
+        with Pipeline() as pipeline:
+            told = pipeline.ask(
+                TOLD,
+                connections={row.connection_id for row in rows},
+                metrics={row.metric for row in rows},
+                ids={row.unique_id for row in rows},
+            )
+            skipped_before = pipeline.ask(SKIPPED_BEFORE, events={row.event_id for row in rows if row.event_id})
+            pausing = pipeline.ask(PAUSING, customers={row.customer_id for row in rows if row.customer_id})
+        return told.models(), skipped_before.models(), pausing.models()
+
+    def merge_with(self, told_before: list[Delivery], skipped_before: list[Delivery]) -> None:
         """What was told stays told; what this event was skipped with before is judged anew in the same row."""
-        past = self.past()
-        told = {key_of(row): row for row in past if row.state != SKIPPED}
-        mine = {(row.event_id, *key_of(row)): row for row in past if row.state == SKIPPED}
+        told = {key_of(row): row for row in told_before}
+        mine = {(row.event_id, *key_of(row)): row for row in skipped_before}
         kept: list[Draft] = []
         for owed in self.owed:
             first = told.get(owed.key)
@@ -193,34 +211,19 @@ class Outbox:
             kept.append(owed)
         self.owed = kept
 
-    def past(self) -> list[Delivery]:
-        """Rows that may speak of the same things: told ones by their key, skipped ones by their event."""
-        if not self.owed:
-            return []
-        told = TOLD.models(
-            connections={owed.row.connection_id for owed in self.owed},
-            metrics={owed.row.metric for owed in self.owed},
-            ids={owed.row.unique_id for owed in self.owed},
-        )
-        events = {owed.row.event_id for owed in self.owed if not owed.row.event._state.adding}
-        return [*told, *(SKIPPED_BEFORE.models(events=events) if events else ())]
-
-    def let_events_carry_profiles(self) -> None:
+    def let_events_carry_profiles(self, pausing: list[Delivery]) -> None:
         """A profile that still pauses needs no call of its own when an event of its customer goes now."""
         carriers = {
             (owed.row.connection_id, owed.row.customer_id): owed.row
             for owed in self.owed
             if owed.row.metric and owed.row.state == QUEUED and owed.row.customer_id and not owed.row.identity_only
         }
-        if not carriers:
-            return
         for owed in self.owed:
             carrier = carriers.get((owed.row.connection_id, owed.row.customer_id))
             if carrier and owed.is_pausing:
                 carried(owed.row, carrier, self.now)
                 owed.body = None
-        customers = {customer for _, customer in carriers}
-        for row in PAUSING.models(customers=customers):
+        for row in pausing:
             carrier = carriers.get((row.connection_id, row.customer_id))
             if carrier:
                 carried(row, carrier, self.now)

@@ -1,8 +1,12 @@
 """Dispatch: what becomes of a stored event, and the row that says why not."""
 
 import pytest
+from django.conf import settings
+from django.db import connection
+from django_q.tasks import queue_size
 
 from connections import turns
+from connections.models import KlaviyoAccount
 from events.models import Event, Inbox
 from tests.events.vrio_records import customer, offer, order, sale, shipped
 from tests.webhooks_log.inbox import NOW, connect, ids, only, post, profile, rows, sent, shop, states, tell
@@ -96,6 +100,60 @@ def test_one_unreadable_event_breaks_only_itself() -> None:
     post(merchant, sale("1", date_complete="yesterday"), sale("2"))
     dispatch.run(now=NOW)
     assert [event.state for event in Event.objects.order_by("pk")] == ["broken", "dispatched"]
+
+
+REFUSING = {  # an order that the database will not have, whoever writes it
+    "sqlite": ["""CREATE TRIGGER refusing BEFORE INSERT ON events_order WHEN new.vrio_id = '2'
+                  BEGIN SELECT RAISE(ABORT, 'refused'); END"""],
+    "postgresql": [
+        """CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE 'refused'; END $$ LANGUAGE plpgsql""",
+        """CREATE TRIGGER refusing BEFORE INSERT ON events_order FOR EACH ROW WHEN (new.vrio_id = '2')
+           EXECUTE FUNCTION refuse()""",
+    ],
+}  # fmt: skip
+
+
+def test_one_event_that_breaks_us_breaks_only_itself() -> None:
+    merchant = shop()
+    post(merchant, *(sale(number, order={"id": number}) for number in ("1", "2", "3")))
+    with connection.cursor() as cursor:
+        for statement in REFUSING[connection.vendor]:
+            cursor.execute(statement)
+    dispatch.run(now=NOW)
+    assert [(event.state, event.reason) for event in Event.objects.order_by("pk")] == [
+        ("dispatched", ""),
+        ("broken", "fault"),
+        ("dispatched", ""),
+    ]
+    assert {row.order_id for row in rows(merchant)} == {"1", "3"}
+
+
+def test_nobody_is_called_for_what_is_being_served() -> None:
+    merchant = shop()
+    account = KlaviyoAccount.objects.get()
+    assert turns.take(KlaviyoAccount, account.pk, holder="pump", seconds=60)
+    before = queue_size()
+    tell(merchant, sale())
+    assert queue_size() == before
+
+
+def test_slices_of_one_run_call_nobody_between_them(monkeypatch) -> None:
+    merchant = shop()
+    post(merchant, *(sale(str(number)) for number in range(5)))
+    monkeypatch.setattr(dispatch, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(settings, "DISPATCH_BATCH", 1)
+    before = queue_size()
+    assert dispatch.run(now=NOW)
+    assert not Event.objects.filter(state="received").exists()
+    assert queue_size() == before + 1  # the lane's
+
+
+def test_what_is_left_when_the_time_is_up_is_rung_for() -> None:
+    merchant = shop()
+    post(merchant, sale())
+    before = queue_size()
+    assert not dispatch.run(now=NOW, seconds=0)
+    assert queue_size() == before + 1
 
 
 def test_another_dispatcher_at_it_leaves_the_events_to_them() -> None:
