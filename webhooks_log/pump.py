@@ -19,7 +19,7 @@ from events.models import Inbox
 from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
 from webhooks_log.heartbeat import beat
-from webhooks_log.lane import Lane, take, threads
+from webhooks_log.lane import Lane, line, take, threads
 from webhooks_log.verdicts import Then
 
 MOST_LANES = 16
@@ -145,8 +145,8 @@ class Pump:
     def _hand_out(self, lane: Lane, now: datetime) -> bool:
         # A few threads more for lanes with nothing on the wire: one account's hanging calls must not stop the others.
         size = self.senders.size + (0 if lane.in_flight else SPARE_THREADS)
-        line = self.senders.size // 4 if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
-        row = lane.next_call(now=now) if self.senders.outstanding < size + line else None
+        waiting = line() if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
+        row = lane.next_call(now=now) if self.senders.outstanding < size + waiting else None
         if row is None:
             return False
         sending = Sending((lane, row), lane.authorization(row), row)
@@ -161,6 +161,8 @@ class Pump:
             if outcome is None or outcome.verdict.then is not Then.DELIVERED:
                 self._take_back()  # whatever stops this lane stops what has not begun
             lane.answered(row, outcome, now=self.clock.now())
+            if lane.is_full:
+                lane.flush(now=self.clock.now())
 
     def _take_back(self) -> None:
         """Calls in line return to their lanes, which judge anew whether they may go."""
