@@ -15,6 +15,8 @@ from django.db import connection, models
 from django.db.models.expressions import Expression
 from django.db.transaction import TransactionManagementError
 
+from connections.making import stored
+
 
 class Given(Expression):
     """A value that is told when the statement is asked, as a field of this kind would hold it: else a whole number."""
@@ -80,8 +82,7 @@ class Answer:
 
     def models(self) -> list[Any]:
         """The rows as models."""
-        names, make = self._standing.written.names, self._standing.model.from_db
-        return [make(connection.alias, names, values) for values in self.rows()]
+        return stored(self._standing.model, self._standing.written.names, self.rows(), connection.alias)
 
 
 class Standing:

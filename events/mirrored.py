@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from django.db.models import Model
 
+from connections.making import new
 from connections.models import Campaign, Merchant, Source
 from connections.pipelining import Pipeline
 from connections.standing import Among, Given, Standing
@@ -173,7 +174,7 @@ class Rows:
         return self.sources.get(pk) or Source(merchant=self.merchant)  # a preview may come before any source
 
     def stub(self, place: Key) -> Customer:
-        return Customer(merchant=self.merchant, source_id=place[0], vrio_id=place[1])
+        return new(Customer, merchant=self.merchant, source_id=place[0], vrio_id=place[1])
 
     def customer(self, place: Key) -> Customer:
         if place not in self.customers:
@@ -182,17 +183,17 @@ class Rows:
 
     def order(self, place: Key) -> Order:
         if place not in self.orders:
-            self.orders[place] = Order(source_id=place[0], vrio_id=place[1])
+            self.orders[place] = new(Order, source_id=place[0], vrio_id=place[1])
         return self.orders[place]
 
     def transaction(self, place: Key) -> Transaction:
         if place not in self.transactions:
-            self.transactions[place] = Transaction(source_id=place[0], vrio_id=place[1])
+            self.transactions[place] = new(Transaction, source_id=place[0], vrio_id=place[1])
         return self.transactions[place]
 
     def subscription(self, place: Key) -> Subscription:
         if place not in self.subscriptions:
-            self.subscriptions[place] = Subscription(source_id=place[0], vrio_id=place[1])
+            self.subscriptions[place] = new(Subscription, source_id=place[0], vrio_id=place[1])
             self.histories[place] = History()
         return self.subscriptions[place]
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from connections.klaviyo.payloads import LimitExceeded, Prepared, ProfileContent, Rendered, prepare, render
+from connections.making import new
 from connections.models import Merchant
 from connections.pipelining import Pipeline
 from connections.standing import Among, Standing
@@ -106,7 +107,8 @@ class Outbox:
     def make(
         self, keeper: Gatekeeper, event: Event, customer: Customer | None, facts: Facts, known: Known, message: Message
     ) -> Draft:
-        row = Delivery(
+        row = new(
+            Delivery,
             merchant_id=self.merchant.pk,
             connection_id=keeper.connection.pk,
             account_id=keeper.connection.account_id,

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from connections.klaviyo.exchange import Exchange, Headers
+from connections.making import new
 from webhooks_log.models import AttemptContent, Body
 
 PLAIN, ZLIB_1 = 0, 1
@@ -40,7 +41,7 @@ def pack(content: bytes) -> tuple[bytes, int]:
 def packed_body(content: bytes) -> Body:
     """A message's bytes as the row that will keep them."""
     packed, codec = pack(content)
-    return Body(content=packed, codec=codec, size=len(content))
+    return new(Body, content=packed, codec=codec, size=len(content))
 
 
 def unpack(packed: bytes, codec: int) -> bytes:
