@@ -20,6 +20,8 @@ def new[M: Model](model: type[M], **told: Any) -> M:
     fields = row.__dict__
     state = fields["_state"] = ModelState()
     fields.update(constants)
+    for name, default in calls:
+        fields[name] = default()
     for name, value in told.items():
         if name in relations:
             fields[relations[name]] = None if value is None else value.pk
@@ -28,9 +30,6 @@ def new[M: Model](model: type[M], **told: Any) -> M:
             fields[name] = value
         else:
             raise AttributeError(f"{model.__name__} has no field {name}")
-    for name, default in calls:
-        if name not in told:
-            fields[name] = default()
     return row
 
 

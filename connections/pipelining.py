@@ -7,17 +7,15 @@ answer. PostgreSQL takes them in libpq's pipeline mode, one round trip for all; 
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from django.db import connection
 
-from connections.standing import Answer, Standing
-
 
 class Pipeline:
-    """Statements run inside it are sent as they come and answered by its end; an error of any is raised there.
+    """Every statement run inside it is sent as it comes and answered by its end; errors are raised by then.
 
-    Of what runs inside only `ask` may be read, and only after the end. PostgreSQL's COPY cannot go this way.
+    Nothing that runs inside may be read before the end. PostgreSQL's COPY and savepoints cannot go this way.
     """
 
     def __init__(self) -> None:
@@ -26,9 +24,11 @@ class Pipeline:
 
     def __enter__(self) -> Self:
         if connection.vendor == "postgresql":
-            connection.ensure_connection()
-            self._entered.enter_context(connection.wrap_database_errors)
-            self._entered.enter_context(connection.connection.pipeline())
+            connection.cursor().close()  # connects, and looks whether an old connection still lives, where that is due
+            with ExitStack() as entered:
+                entered.enter_context(connection.wrap_database_errors)
+                entered.enter_context(connection.connection.pipeline())
+                self._entered = entered.pop_all()
         return self
 
     def __exit__(
@@ -38,10 +38,6 @@ class Pipeline:
         if error is None:
             for do in self._afterwards:
                 do()
-
-    def ask(self, standing: Standing, **given: Any) -> Answer:
-        """Ask now, read after the end."""
-        return standing.ask(**given)
 
     def afterwards(self, do: Callable[[], None]) -> None:
         """Something to do with the answers when all of them have come."""

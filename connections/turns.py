@@ -18,7 +18,6 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from connections.models import Lease
-from connections.pipelining import Pipeline
 from connections.standing import Answer, Given, Standing
 
 JUMP_SECONDS = 1.0
@@ -93,11 +92,6 @@ def take(row: type[Lease], pk: int, *, holder: str, seconds: float) -> Turn | No
         return Turn(row, pk, row.objects.values_list("lease_token", flat=True).get(pk=pk))
 
 
-def renew(turn: Turn, *, seconds: float) -> bool:
-    """Hold on for `seconds` more; False if the lease was lost, and then nothing may be settled."""
-    return held(turn).update(leased_until=Now() + timedelta(seconds=seconds)) == 1
-
-
 def release(turn: Turn) -> None:
     """Give the turn back, ready to be rung for again; a lease already lost is left alone."""
     held(turn).update(leased_until=None, lease_holder="", rung_at=None)
@@ -109,9 +103,9 @@ def held(turn: Turn, *, now: datetime | None = None) -> models.QuerySet[Lease]:
     return turn.row.objects.filter(pk=turn.pk, lease_token=turn.token, leased_until__gte=now or Now())
 
 
-def ask_held(turn: Turn, pipeline: Pipeline) -> Answer:
-    """Whether this turn still owns its row, asked among others: no rows once it does not."""
-    return pipeline.ask(_held(turn.row), pk=turn.pk, token=turn.token)
+def ask_held(turn: Turn) -> Answer:
+    """Whether this turn still owns its row: no rows once it does not."""
+    return _held(turn.row).ask(pk=turn.pk, token=turn.token)
 
 
 @lru_cache
@@ -123,7 +117,8 @@ def ring(row: type[Lease], pk: int, task: str, *, unless_held: bool = False) -> 
     """Ask the queue for `task` unless it has been asked already; True if this ring was the one.
 
     Call it after the commit that made the work visible. If the queue cannot take the task the flag is unset again; the
-    clock finds the work in any case. `unless_held` is for holders who look once more after they have let go.
+    clock finds the work in any case. `unless_held` leaves it to whoever serves the row and looks once more after having
+    let go; who holds it for something else does not, and then it is the clock's.
     """
     # Looked at before it is set: on SQLite even an UPDATE that changes nothing stands in line for the file.
     if not _bell(row, unless_held).rows(pk=pk) or not _bells(row, pk, unless_held).update(rung_at=Now()):

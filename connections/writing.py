@@ -8,8 +8,8 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -43,7 +43,7 @@ def insert_rows(rows: Sequence[models.Model], *, unless_there: bool = False, wit
     """Insert new rows and give each its id. All fields must have values: defaults of the database are not asked.
 
     With `unless_there` a row that a constraint knows already is left out, and no ids are given. Within a pipeline they
-    are given at its end.
+    are given by its end.
     """
     if not rows:
         return
@@ -76,9 +76,15 @@ def _given_as_values(model: Model, fields: Sequence[Any], rows: Sequence[models.
 
 def _given_as_json(model: Model, fields: Sequence[Any], rows: Sequence[models.Model]) -> tuple[str, str, Values]:
     """One text, whatever the rows: the driver finds the places of a hundred values in as long as PostgreSQL inserts
-    them."""
+    them. TypeError for a JSON column's value that JSON does not know."""
     columns, names = _columns(tuple(fields)), [field.column for field in fields]
-    told = [dict(zip(names, values, strict=True)) for values in _prepared(rows, fields)]
+    forms = [(place, form) for place, field in enumerate(fields) if (form := _IN_JSON.get(field.get_internal_type()))]
+    told = []
+    for values in _prepared(rows, fields):
+        for place, form in forms:
+            if values[place] is not None:
+                values[place] = form(values[place])
+        told.append(dict(zip(names, values, strict=True)))
     table = _quoted(model._meta.db_table)
     return columns, f"SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s)", [_JSON.encode(told)]
 
@@ -281,17 +287,12 @@ def _preparation(field: Any) -> Prepare | None:
     return prepare
 
 
-def _json_of(value: Any) -> Any:
-    """What PostgreSQL reads back from JSON as the value of a column; TypeError for what no column holds."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, bytes | memoryview):
-        return f"\\x{value.hex()}"
-    if hasattr(value, "obj"):  # the driver's wrapper of a JSON column's value
-        return value.obj
-    raise TypeError(f"{type(value).__name__} is no value of a column")
-
-
-_JSON = json.JSONEncoder(default=_json_of, ensure_ascii=False, separators=(",", ":"))
+# What PostgreSQL reads back from JSON as the value of a column, by kind of field; the driver wraps a JSON column's.
+_IN_JSON: dict[str, Prepare] = {
+    "BinaryField": lambda value: f"\\x{value.hex()}",
+    "DateField": date.isoformat,
+    "DateTimeField": datetime.isoformat,
+    "DecimalField": str,
+    "JSONField": attrgetter("obj"),
+}
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

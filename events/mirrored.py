@@ -111,12 +111,12 @@ class Rows:
         order_ids = {facts.order.order_id[:50] for _, facts in told} - {""}
         campaigns = {facts.campaign_id[:50] for _, facts in told} - {""}
         wanted = self.wanted_products(line for _, facts in told for line in facts.order.lines)
-        with Pipeline() as pipeline:
-            known_sources = pipeline.ask(SOURCES, merchant=self.merchant.pk)
-            orders = pipeline.ask(ORDERS, sources=sources, ids=order_ids)
-            customers = pipeline.ask(CUSTOMERS_KNOWN, sources=sources, ids=ids) if locks else None
-            products = pipeline.ask(PRODUCTS, merchant=self.merchant.pk, offers=wanted) if wanted else None
-            known_campaigns = pipeline.ask(CAMPAIGNS, merchant=self.merchant.pk, ids=campaigns)
+        with Pipeline():
+            known_sources = SOURCES.ask(merchant=self.merchant.pk)
+            orders = ORDERS.ask(sources=sources, ids=order_ids)
+            customers = CUSTOMERS_KNOWN.ask(sources=sources, ids=ids) if locks else None
+            products = PRODUCTS.ask(merchant=self.merchant.pk, offers=wanted) if wanted else None
+            known_campaigns = CAMPAIGNS.ask(merchant=self.merchant.pk, ids=campaigns)
         self.sources: dict[int, Source] = {source.pk: source for source in known_sources.models()}
         self.orders: dict[Key, Order] = {(row.source_id, row.vrio_id): row for row in orders.models()}
         self.campaigns: dict[str, Campaign] = {row.vrio_id: row for row in known_campaigns.models()}
@@ -129,9 +129,9 @@ class Rows:
     def load_customers(self, sources: set[int], ids: set[str], stubs: list[Customer], locks: bool) -> None:
         """Known ones, and with `locks` a stub for each that is not: two that meet in one customer see each other."""
         ordered = {order.customer_id for order in self.orders.values() if order.customer_id}
-        with Pipeline() as pipeline:
+        with Pipeline():
             insert_rows(stubs, unless_there=True)
-            rows = pipeline.ask(CUSTOMERS_LOCKED if locks else CUSTOMERS, sources=sources, ids=ids, customers=ordered)
+            rows = (CUSTOMERS_LOCKED if locks else CUSTOMERS).ask(sources=sources, ids=ids, customers=ordered)
         self.customers: dict[Key, Customer] = {(row.source_id, row.vrio_id): row for row in rows.models()}
         self.customers_by_pk = {row.pk: row for row in self.customers.values()}
         for order in self.orders.values():
@@ -145,9 +145,9 @@ class Rows:
         ordered = {facts.subscription.order_offer_id[:50] for _, facts in told if facts.subscription}
         ordered |= {line.order_offer_id[:50] for _, facts in told for line in facts.order.lines}
         known = self.customers_by_pk
-        with Pipeline() as pipeline:
-            payments = pipeline.ask(TRANSACTIONS, sources=sources, ids=paid, shipped=shipped, customers=known)
-            subscriptions = pipeline.ask(SUBSCRIPTIONS, sources=sources, ids=ordered - {""}, customers=known)
+        with Pipeline():
+            payments = TRANSACTIONS.ask(sources=sources, ids=paid, shipped=shipped, customers=known)
+            subscriptions = SUBSCRIPTIONS.ask(sources=sources, ids=ordered - {""}, customers=known)
         self.transactions: dict[Key, Transaction] = {(row.source_id, row.vrio_id): row for row in payments.models()}
         self.subscriptions: dict[Key, Subscription] = {
             (row.source_id, row.vrio_id): row for row in subscriptions.models()
@@ -298,7 +298,8 @@ class Rows:
             self.sold[row.source_id, row.order_id][place] = row
 
     def save(self) -> None:
-        """Insert and update what was touched."""
+        """Insert and update what was touched. Whatever names a customer finds it there: stubs were inserted at the
+        beginning."""
         with Pipeline() as pipeline:
             for model, names in CHANGES.items():
                 rows = [row for row in self.touched.values() if type(row) is model]

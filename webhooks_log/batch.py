@@ -73,12 +73,12 @@ class Batch:
         self.merchant, self.events, self.now = merchant, events, now
         self.received = sum(event.dispatched_at is None and not trial_message.is_test(event) for event in events)
         self.told = sorted((told for event in events if (told := self.open(event))), key=turn)
-        gates = Gates.of(merchant)
-        self.erased = gates.erased(self.told)
+        recipients = Recipients.of(merchant)
+        self.erased = recipients.erased_among(self.told)
         self.erased |= {digests(event.source_id, vrio_id, "")[0]: row for row, event, vrio_id in self.known_besides()}
         self.outbox = Outbox(
             merchant,
-            gates.keepers(self.erased),
+            recipients.gatekeepers(self.erased),
             now=now,
             pause=timedelta(seconds=settings.PROFILE_WAIT_SECONDS),
         )
@@ -102,11 +102,11 @@ class Batch:
         self.mirror.save()
         accounts = self.outbox.save()
         self.forget()
-        with Pipeline() as pipeline:
+        with Pipeline():
             update_rows(self.events, JUDGED)
             counts.add(self.counted(), self.now)
-            unnamed = pipeline.ask(UNNAMED_OF, customers=self.named)
-            unplaced = pipeline.ask(UNPLACED_OF, merchant=self.merchant.pk, orders=self.placed)
+            unnamed = UNNAMED_OF.ask(customers=self.named)
+            unplaced = UNPLACED_OF.ask(merchant=self.merchant.pk, orders=self.placed)
         return accounts | self.let_go({pk for (pk,) in (*unnamed.rows(), *unplaced.rows())})
 
     def counted(self) -> Counter[counts.What]:
@@ -259,8 +259,10 @@ class Reopened:
         read = {row.event_id: Told(row.event, facts) for row in rows if (facts := facts_of(row.event, merchant))}
         self.facts = {event: told.facts for event, told in read.items()}
         self.mirror = Mirror(merchant, [(told.event, told.facts) for told in read.values()], now=now, locks=False)
-        gates = Gates.of(merchant)
-        self.outbox = Outbox(merchant, gates.keepers(gates.erased(read.values())), now=now, pause=timedelta())
+        recipients = Recipients.of(merchant)
+        self.outbox = Outbox(
+            merchant, recipients.gatekeepers(recipients.erased_among(read.values())), now=now, pause=timedelta()
+        )
         self.outbox.expect(self.mirror.people())
 
 
@@ -292,8 +294,9 @@ def anonymous(facts: Facts) -> Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
-    """A merchant's connections, the campaigns that each has chosen, and whether anybody was ever erased."""
+class Recipients:
+    """Who is to be told: a merchant's connections, the campaigns that each has chosen, and whether anybody was ever
+    erased."""
 
     merchant: Merchant
     living: list[Connection]
@@ -301,20 +304,20 @@ class Gates:
     any_erased: bool
 
     @classmethod
-    def of(cls, merchant: Merchant) -> "Gates":
-        with Pipeline() as pipeline:
-            living = pipeline.ask(LIVING, merchant=merchant.pk)
-            campaigns = pipeline.ask(CHOSEN, merchant=merchant.pk)
-            erased = pipeline.ask(ANY_ERASED, merchant=merchant.pk)
+    def of(cls, merchant: Merchant) -> "Recipients":
+        with Pipeline():
+            living = LIVING.ask(merchant=merchant.pk)
+            campaigns = CHOSEN.ask(merchant=merchant.pk)
+            erased = ANY_ERASED.ask(merchant=merchant.pk)
         chosen: dict[int, set[str]] = defaultdict(set)
         for connection, vrio_id in campaigns.rows():
             chosen[connection].add(vrio_id)
         return cls(merchant, living.models(), chosen, bool(erased.rows()))
 
-    def keepers(self, erased: dict[str, Suppression]) -> list[Gatekeeper]:
+    def gatekeepers(self, erased: dict[str, Suppression]) -> list[Gatekeeper]:
         return [Gatekeeper(row, frozenset(self.chosen.get(row.pk, ())), erased) for row in self.living]
 
-    def erased(self, told: Iterable[Told]) -> dict[str, Suppression]:
+    def erased_among(self, told: Iterable[Told]) -> dict[str, Suppression]:
         """Who among these people was erased, by digest."""
         return suppressions(self.merchant, told) if self.any_erased else {}
 

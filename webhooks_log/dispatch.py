@@ -29,7 +29,7 @@ from webhooks_log.release import give_up, named_at_last, release
 
 DISPATCH = "webhooks_log.jobs.dispatch"
 DRAIN = "webhooks_log.jobs.drain"
-SLICE_SECONDS = 2.0  # while others wait
+SLICE_SECONDS = 2.0  # then it is the next merchant's turn
 LONGEST_SECONDS = 30.0  # well below the queue's timeout; the rest is rung for again
 GATHER_SECONDS = 0.04  # on SQLite, between small blocks: one that writes keeps the door from writing
 SMALL_BLOCK = 20
@@ -43,35 +43,39 @@ def run(*, now: datetime | None = None, seconds: float = LONGEST_SECONDS) -> boo
     What is left then has been rung for again.
     """
     found, ends = False, time.monotonic() + seconds
-    while (waiting := waiting_inboxes()) and not stopping.is_asked() and time.monotonic() < ends:
-        served = [drain(inbox, now=now) for inbox in waiting]
-        if not any(served):
+    while (waiting := waiting_inboxes()) and not is_over(ends):
+        served = [drain(inbox, now=now) for inbox in waiting if not is_over(ends)]
+        if not any(served) and not is_over(ends):
             return found  # others are at it, and look once more after they have let go
-        found = True
-    for inbox in waiting:
-        turns.ring(Inbox, inbox, DISPATCH)
+        found = found or any(served)
+    for inbox in waiting_inboxes():
+        turns.ring(Inbox, inbox, DISPATCH, unless_held=True)
     return found
+
+
+def is_over(ends: float) -> bool:
+    """Whether a slice or a run must end: its time is up, or its worker is asked to stop."""
+    return stopping.is_asked() or time.monotonic() >= ends
 
 
 def drain(inbox_id: int, *, now: datetime | None = None) -> int:
     """Dispatch one merchant's events until none is left or its slice is over; how many. Zero if another one is at it.
 
-    The bell is cleared before looking, and once more before leaving, so that no ring falls between two looks; whoever
-    calls looks again after that.
+    The bell is cleared before looking, and once more before leaving, so that no ring falls between two looks. `run`
+    looks again after that.
     """
     turn = turns.take(Inbox, inbox_id, holder=holder(), seconds=settings.DISPATCH_LEASE_SECONDS)
     if turn is None:
         return 0
     merchant = Merchant.objects.get(inbox=inbox_id)
-    began = time.monotonic()
-    count = 0
+    ends, count = time.monotonic() + SLICE_SECONDS, 0
     try:
         for _ in range(2):
             turns.answer(Inbox, inbox_id)
             while block := dispatch_block(merchant, turn, now or timezone.now()):
                 count += block
-                if stopping.is_asked() or time.monotonic() - began > SLICE_SECONDS:
-                    break
+                if is_over(ends):
+                    return count
                 if connection.vendor == "sqlite" and count > block and block < SMALL_BLOCK:  # the first waits for none
                     time.sleep(GATHER_SECONDS)
     finally:
@@ -131,7 +135,7 @@ def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime, *, only:
         events = stuck.events
         if only is None:
             return sum(dispatch_block(merchant, turn, now, only=event.pk) for event in events)
-        logger.exception("event %s cannot be dispatched", only)
+        logger.error("event %s cannot be dispatched", only, exc_info=stuck.__cause__)
         break_event(only, now)
         return 1
     ring_lanes(accounts)
@@ -140,12 +144,12 @@ def dispatch_block(merchant: Merchant, turn: turns.Turn, now: datetime, *, only:
 
 def due_events(merchant: Merchant, turn: turns.Turn, *, only: int | None = None) -> list[Event]:
     """The next batch of this merchant, or one event of it, locked; none once the turn was lost."""
-    with Pipeline() as pipeline:
-        held = turns.ask_held(turn, pipeline)
+    with Pipeline():
+        held = turns.ask_held(turn)
         if only is None:
-            due = pipeline.ask(_due(settings.DISPATCH_BATCH), merchant=merchant.pk)
+            due = _due(settings.DISPATCH_BATCH).ask(merchant=merchant.pk)
         else:
-            due = pipeline.ask(_DUE_ONE, merchant=merchant.pk, event=only)
+            due = _DUE_ONE.ask(merchant=merchant.pk, event=only)
     return due.models() if held.rows() else []
 
 

@@ -7,6 +7,7 @@ Rung by ingest, by dispatch, by the clock and by buttons. A lost, repeated or la
 from django_q.tasks import async_task
 
 from connections import turns
+from events.models import Inbox
 from webhooks_log import claim, stopping
 from webhooks_log import dispatch as dispatcher
 from webhooks_log.heartbeat import beat
@@ -15,8 +16,10 @@ from webhooks_log.pump import Pump
 ALIVE = "webhooks_log.jobs.alive"
 
 
-def dispatch(_inbox_id: int | None = None) -> None:
+def dispatch(inbox_id: int | None = None) -> None:
     beat("queue")
+    if inbox_id:
+        turns.answer(Inbox, inbox_id)  # also where nothing is due: a bell that nobody answers would keep calling
     dispatcher.run()
 
 

@@ -50,11 +50,6 @@ def threads() -> int:
     return settings.LANE_THREADS
 
 
-def line() -> int:
-    """How many calls more may wait in line, so that a thread that becomes free need not wait."""
-    return threads() // 4
-
-
 def take(account_id: int, *, holder: str) -> turns.Turn | None:
     """The lease of an account's lane, if nobody holds it."""
     return turns.take(KlaviyoAccount, account_id, holder=holder, seconds=settings.LANE_LEASE_SECONDS)
@@ -200,16 +195,17 @@ class Lane:
         """What becomes of a row whose Attempt has been noted."""
         _DECISIONS[outcome.verdict.then](self, row, outcome, now)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether its block must be written now: while it is, all that stand in line may be sent, and whatever has
-        been sent and not been written is sent again after a crash. That is to be no more than the threads and a
-        block."""
-        return len(self.block) >= max(1, settings.LANE_BLOCK - line())
+    def may_send(self) -> bool:
+        """Whether one more call keeps the promise that a crash repeats no more than the threads' and a block's: what
+        was sent and not yet written is sent again."""
+        return self.in_flight + len(self.block) < threads() + settings.LANE_BLOCK
 
     def needs_flush(self) -> bool:
-        since = time.monotonic() - self.flushed_at
-        return self.is_full or (bool(self.block) and since > FLUSH_SECONDS) or since > settings.LANE_LEASE_SECONDS / 6
+        full = len(self.block) >= settings.LANE_BLOCK
+        old = time.monotonic() - self.flushed_at > FLUSH_SECONDS
+        return (
+            full or (old and bool(self.block)) or time.monotonic() - self.flushed_at > settings.LANE_LEASE_SECONDS / 6
+        )
 
     def flush(self, *, now: datetime) -> None:
         """Write the block and renew the lease; marks the lane lost when the lease is."""

@@ -183,15 +183,14 @@ class Outbox:
         """Rows that may speak of the same things: told ones by their key, skipped ones by their event; and profiles
         that pause for these customers."""
         rows = [owed.row for owed in self.owed]
-        with Pipeline() as pipeline:
-            told = pipeline.ask(
-                TOLD,
+        with Pipeline():
+            told = TOLD.ask(
                 connections={row.connection_id for row in rows},
                 metrics={row.metric for row in rows},
                 ids={row.unique_id for row in rows},
             )
-            skipped_before = pipeline.ask(SKIPPED_BEFORE, events={row.event_id for row in rows if row.event_id})
-            pausing = pipeline.ask(PAUSING, customers={row.customer_id for row in rows if row.customer_id})
+            skipped_before = SKIPPED_BEFORE.ask(events={row.event_id for row in rows if row.event_id})
+            pausing = PAUSING.ask(customers={row.customer_id for row in rows if row.customer_id})
         return told.models(), skipped_before.models(), pausing.models()
 
     def merge_with(self, told_before: list[Delivery], skipped_before: list[Delivery]) -> None:

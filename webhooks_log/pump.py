@@ -11,15 +11,15 @@ import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import DateTimeField
+from django.db.models import DateTimeField, Exists, OuterRef
 
 from connections import turns
 from connections.standing import Given, Standing
-from events.models import Inbox
+from events.models import Event, Inbox
 from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
 from webhooks_log.heartbeat import beat
-from webhooks_log.lane import Lane, line, take, threads
+from webhooks_log.lane import Lane, take, threads
 from webhooks_log.verdicts import Then
 
 MOST_LANES = 16
@@ -33,8 +33,11 @@ LIFE_SECONDS = 40.0  # well under the queue's own time limit
 BEAT_SECONDS = 5.0  # a long job must not look like a wedged queue
 INBOX_PATIENCE_SECONDS = 0.5  # a dispatcher that waits longer for a worker gets this one
 
+_DUE_IN_IT = Event.objects.filter(merchant_id=OuterRef("merchant_id"), state=Event.State.RECEIVED)
 _WAITING_INBOX = Standing(
-    lambda: Inbox.objects.filter(rung_at__lt=Given("before", DateTimeField()), leased_until=None).values_list("pk")[:1]
+    lambda: Inbox.objects.filter(
+        Exists(_DUE_IN_IT), rung_at__lt=Given("before", DateTimeField()), leased_until=None
+    ).values_list("pk")[:1]
 )
 
 
@@ -145,8 +148,9 @@ class Pump:
     def _hand_out(self, lane: Lane, now: datetime) -> bool:
         # A few threads more for lanes with nothing on the wire: one account's hanging calls must not stop the others.
         size = self.senders.size + (0 if lane.in_flight else SPARE_THREADS)
-        waiting = line() if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
-        row = lane.next_call(now=now) if self.senders.outstanding < size + waiting else None
+        line = self.senders.size // 4 if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
+        is_free = self.senders.outstanding < size + line and lane.may_send()
+        row = lane.next_call(now=now) if is_free else None
         if row is None:
             return False
         sending = Sending((lane, row), lane.authorization(row), row)
@@ -161,8 +165,6 @@ class Pump:
             if outcome is None or outcome.verdict.then is not Then.DELIVERED:
                 self._take_back()  # whatever stops this lane stops what has not begun
             lane.answered(row, outcome, now=self.clock.now())
-            if lane.is_full:
-                lane.flush(now=self.clock.now())
 
     def _take_back(self) -> None:
         """Calls in line return to their lanes, which judge anew whether they may go."""

@@ -18,19 +18,19 @@ COUNTED = Standing(lambda: KlaviyoAccount.objects.order_by("pk").values_list("pk
 
 def test_each_answer_is_its_own_whatever_the_order_of_reading() -> None:
     one, two = shop("one"), shop("two")
-    with Pipeline() as pipeline:
-        first, second = pipeline.ask(NAMED, slug="one"), pipeline.ask(NAMED, slug="two")
-        nobody, accounts = pipeline.ask(NAMED, slug="three"), pipeline.ask(COUNTED)
+    with Pipeline():
+        first, second = NAMED.ask(slug="one"), NAMED.ask(slug="two")
+        nobody, accounts = NAMED.ask(slug="three"), COUNTED.ask()
     assert (second.models(), first.models(), nobody.models()) == ([two], [one], [])
     assert len(accounts.rows()) == 2
 
 
 def test_what_is_written_is_seen_by_what_is_asked_after_it() -> None:
     with transaction.atomic(), Pipeline() as pipeline:
-        before = pipeline.ask(COUNTED)
+        before = COUNTED.ask()
         rows = [KlaviyoAccount() for _ in range(3)]
         insert_rows(rows, within=pipeline)
-        after = pipeline.ask(COUNTED)
+        after = COUNTED.ask()
     assert before.rows() == []
     assert after.rows() == [(row.pk,) for row in rows]
 
@@ -42,20 +42,20 @@ def test_an_error_is_djangos_and_nothing_of_its_transaction_stays() -> None:
         with transaction.atomic(), Pipeline() as pipeline:
             insert_rows([KlaviyoAccount()], within=pipeline)
             insert_rows([Merchant(slug="one", name="Again")], within=pipeline)
-            pipeline.ask(COUNTED)
+            COUNTED.ask()
 
     with pytest.raises(IntegrityError):
         tell()
     assert KlaviyoAccount.objects.count() == 1
-    with Pipeline() as pipeline:
-        again = pipeline.ask(NAMED, slug="one")
+    with Pipeline():
+        again = NAMED.ask(slug="one")
     assert len(again.models()) == 1
 
 
 def test_our_own_error_inside_is_the_one_that_is_told() -> None:
     def ask() -> None:
-        with Pipeline() as pipeline:
-            pipeline.ask(NAMED)
+        with Pipeline():
+            NAMED.ask()
 
     with pytest.raises(KeyError):
         ask()

@@ -53,7 +53,6 @@ def test_run_out_it_is_free_and_the_old_token_is_worth_nothing(lane: KlaviyoAcco
     new = take(lane, "two:2")
     assert new.token > old.token
     assert not turns.held(old).exists()
-    assert not turns.renew(old, seconds=60)
     turns.release(old)
     assert turns.held(new).exists()
 
@@ -62,14 +61,6 @@ def test_run_out_and_not_yet_taken_it_is_lost_all_the_same(lane: KlaviyoAccount)
     turn = take(lane)
     expire(lane)
     assert not turns.held(turn).exists()
-    assert not turns.renew(turn, seconds=60)
-
-
-def test_renewed_it_lasts_longer(lane: KlaviyoAccount) -> None:
-    turn = take(lane, seconds=1)
-    assert turns.renew(turn, seconds=600)
-    lane.refresh_from_db()
-    assert lane.leased_until > timezone.now() + timedelta(seconds=500)
 
 
 def test_a_turn_on_what_is_not_there_is_none() -> None:

@@ -113,7 +113,7 @@ REFUSING = {  # an order that the database will not have, whoever writes it
 }  # fmt: skip
 
 
-def test_one_event_that_breaks_us_breaks_only_itself() -> None:
+def test_one_event_that_breaks_us_breaks_only_itself(caplog) -> None:
     merchant = shop()
     post(merchant, *(sale(number, order={"id": number}) for number in ("1", "2", "3")))
     with connection.cursor() as cursor:
@@ -126,6 +126,8 @@ def test_one_event_that_breaks_us_breaks_only_itself() -> None:
         ("dispatched", ""),
     ]
     assert {row.order_id for row in rows(merchant)} == {"1", "3"}
+    (said,) = caplog.records
+    assert "refused" in str(said.exc_info[1])
 
 
 def test_nobody_is_called_for_what_is_being_served() -> None:
@@ -146,6 +148,15 @@ def test_slices_of_one_run_call_nobody_between_them(monkeypatch) -> None:
     assert dispatch.run(now=NOW)
     assert not Event.objects.filter(state="received").exists()
     assert queue_size() == before + 1  # the lane's
+
+
+def test_a_slice_leaves_the_rest_to_the_next(monkeypatch) -> None:
+    merchant = shop()
+    post(merchant, *(sale(str(number)) for number in range(3)))
+    (inbox,) = dispatch.waiting_inboxes()
+    monkeypatch.setattr(dispatch, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(settings, "DISPATCH_BATCH", 1)
+    assert [dispatch.drain(inbox, now=NOW) for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_what_is_left_when_the_time_is_up_is_rung_for() -> None:

@@ -1,6 +1,6 @@
 """One pump, many lanes: nobody waits long behind anybody, and the database is asked little."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Timer
 
 import pytest
@@ -10,15 +10,18 @@ from django.utils import timezone
 
 from connections import turns
 from connections.models import KlaviyoAccount
+from events.models import Inbox
 from tests.twin import Twin
 from tests.webhooks_log.books import assert_nothing_is_stuck
 from tests.webhooks_log.hosts import Host, Place, wait_until
 from tests.webhooks_log.lanes import Shop, pump
-from webhooks_log import claim, dispatch, lane
+from tests.webhooks_log.shop import event
+from webhooks_log import claim, dispatch, jobs, lane
 from webhooks_log import pump as pumping
 from webhooks_log.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
+LONG_AGO = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -94,6 +97,26 @@ def test_a_pump_that_finds_nothing_to_serve_leaves_at_once(shop: Shop) -> None:
     turns.take(KlaviyoAccount, shop.account.pk, holder="other:1", seconds=60)
     idle = pumping.Pump(life_seconds=3600, quiet_seconds=3600)
     assert idle.run() == 0
+
+
+def test_a_dispatcher_that_waits_for_a_worker_gets_this_one(shop: Shop) -> None:
+    backlog(shop, 3)
+    Inbox.objects.create(merchant=shop.merchant, rung_at=LONG_AGO)
+    event(shop.merchant, state="received")
+    assert pumping.Pump(life_seconds=3600, quiet_seconds=3600).run() == 0
+
+
+def test_a_bell_for_an_inbox_that_owes_nothing_stops_no_pump(shop: Shop) -> None:
+    backlog(shop, 3)
+    Inbox.objects.create(merchant=shop.merchant, rung_at=LONG_AGO)
+    assert pump() == 3
+
+
+def test_whoever_is_called_for_an_inbox_answers_its_bell_whatever_it_owes(shop: Shop) -> None:
+    inbox = Inbox.objects.create(merchant=shop.merchant, rung_at=LONG_AGO)
+    jobs.dispatch(inbox.pk)
+    inbox.refresh_from_db()
+    assert inbox.rung_at is None
 
 
 def test_inside_a_lane_a_fresh_event_overtakes_backlog_and_replays(shop: Shop, twin: Twin, settings) -> None:
