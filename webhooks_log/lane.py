@@ -50,6 +50,11 @@ def threads() -> int:
     return settings.LANE_THREADS
 
 
+def spare() -> int:
+    """How many calls more may stand in line, so that a thread that becomes free need not wait."""
+    return threads() // 4
+
+
 def take(account_id: int, *, holder: str) -> turns.Turn | None:
     """The lease of an account's lane, if nobody holds it."""
     return turns.take(KlaviyoAccount, account_id, holder=holder, seconds=settings.LANE_LEASE_SECONDS)
@@ -195,13 +200,10 @@ class Lane:
         """What becomes of a row whose Attempt has been noted."""
         _DECISIONS[outcome.verdict.then](self, row, outcome, now)
 
-    def may_send(self) -> bool:
-        """Whether one more call keeps the promise that a crash repeats no more than the threads' and a block's: what
-        was sent and not yet written is sent again."""
-        return self.in_flight + len(self.block) < threads() + settings.LANE_BLOCK
-
     def needs_flush(self) -> bool:
-        full = len(self.block) >= settings.LANE_BLOCK
+        # What was sent and not written is sent again after a crash, and while a block is written all that stand in line
+        # may be sent: with them it is to be no more than the threads and a block.
+        full = len(self.block) >= max(settings.LANE_BLOCK - spare(), settings.LANE_BLOCK // 2, 1)
         old = time.monotonic() - self.flushed_at > FLUSH_SECONDS
         return (
             full or (old and bool(self.block)) or time.monotonic() - self.flushed_at > settings.LANE_LEASE_SECONDS / 6

@@ -19,7 +19,7 @@ from events.models import Event, Inbox
 from webhooks_log import claim, stopping
 from webhooks_log.deliver import Senders, Sending
 from webhooks_log.heartbeat import beat
-from webhooks_log.lane import Lane, take, threads
+from webhooks_log.lane import Lane, spare, take, threads
 from webhooks_log.verdicts import Then
 
 MOST_LANES = 16
@@ -148,9 +148,8 @@ class Pump:
     def _hand_out(self, lane: Lane, now: datetime) -> bool:
         # A few threads more for lanes with nothing on the wire: one account's hanging calls must not stop the others.
         size = self.senders.size + (0 if lane.in_flight else SPARE_THREADS)
-        line = self.senders.size // 4 if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
-        is_free = self.senders.outstanding < size + line and lane.may_send()
-        row = lane.next_call(now=now) if is_free else None
+        line = spare() if len(self.lanes) == 1 else 0  # alone, it may keep the threads from idling
+        row = lane.next_call(now=now) if self.senders.outstanding < size + line else None
         if row is None:
             return False
         sending = Sending((lane, row), lane.authorization(row), row)
