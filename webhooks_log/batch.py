@@ -319,15 +319,13 @@ class Recipients:
 
     def erased_among(self, told: Iterable[Told]) -> dict[str, Suppression]:
         """Who among these people was erased, by digest."""
-        return suppressions(self.merchant, told) if self.any_erased else {}
-
-
-def suppressions(merchant: Merchant, told: Iterable[Told]) -> dict[str, Suppression]:
-    asked = [
-        digest
-        for one in told
-        for digest in digests(
-            one.event.source_id, one.facts.customer_id, one.facts.customer.email if one.facts.customer else ""
-        )
-    ]
-    return {row.digest: row for row in Suppression.objects.filter(merchant=merchant, digest__in=asked)}
+        if not self.any_erased:
+            return {}
+        asked = [
+            digest
+            for one in told
+            for digest in digests(
+                one.event.source_id, one.facts.customer_id, one.facts.customer.email if one.facts.customer else ""
+            )
+        ]
+        return {row.digest: row for row in Suppression.objects.filter(merchant=self.merchant, digest__in=asked)}
