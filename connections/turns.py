@@ -121,7 +121,7 @@ def ring(row: type[Lease], pk: int, task: str, *, unless_held: bool = False) -> 
     let go; who holds it for something else does not, and then it is the clock's.
     """
     # Looked at before it is set: on SQLite even an UPDATE that changes nothing stands in line for the file.
-    if not _bell(row, unless_held).rows(pk=pk) or not _bells(row, pk, unless_held).update(rung_at=Now()):
+    if not _is_ringable(row, unless_held).rows(pk=pk) or not _ringable(row, pk, unless_held).update(rung_at=Now()):
         return False
     enqueued = False
     try:
@@ -133,14 +133,15 @@ def ring(row: type[Lease], pk: int, task: str, *, unless_held: bool = False) -> 
     return True
 
 
-def _bells(row: type[Lease], pk: Any, unless_held: bool) -> models.QuerySet[Lease]:
+def _ringable(row: type[Lease], pk: Any, unless_held: bool) -> models.QuerySet[Lease]:
+    """The row, if its bell is silent or has hung unanswered for too long."""
     bell = row.objects.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - BELL_HOLDS), pk=pk)
     return bell.filter(Q(leased_until=None) | Q(leased_until__lt=Now())) if unless_held else bell
 
 
 @lru_cache
-def _bell(row: type[Lease], unless_held: bool) -> Standing:
-    return Standing(lambda: _bells(row, Given("pk"), unless_held).values_list("pk"))
+def _is_ringable(row: type[Lease], unless_held: bool) -> Standing:
+    return Standing(lambda: _ringable(row, Given("pk"), unless_held).values_list("pk"))
 
 
 def answer(row: type[Lease], pk: int) -> None:
