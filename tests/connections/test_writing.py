@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from connections.writing import insert_rows
-from events.models import Transaction
+from events.models import Customer, Transaction
 from tests.webhooks_log.shop import NOON, customer, event, merchant
 
 pytestmark = pytest.mark.django_db
@@ -37,3 +37,14 @@ def test_rows_are_inserted_in_order_with_ids_and_every_kind_of_value(count: int)
         stored = Transaction.objects.get(pk=row.pk)
         for field in Transaction._meta.concrete_fields:
             assert getattr(stored, field.attname) == getattr(row, field.attname)
+
+
+def test_what_json_does_not_know_is_refused_and_not_written_as_text() -> None:
+    shop = merchant()
+    told = event(shop)
+    row = Customer(
+        merchant=shop, source=told.source, vrio_id="7", email="a@klaviyo-demo.com", location={"a": Decimal(1)}
+    )
+    with pytest.raises(TypeError):
+        insert_rows([row])
+    assert not Customer.objects.filter(vrio_id="7").exists()
