@@ -4,8 +4,7 @@ At the door, after the JSON is known to be strict and before anything is stored;
 record without an envelope (REST answers, history) gets one of its own, made from its id and its own date. Pure.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _ENVELOPE = ("webhook_type", "webhook_event", "webhook_event_id", "webhook_event_date", "webhook_data")
 _LONGEST = {"webhook_type": 40, "webhook_event": 60, "webhook_event_id": 200, "webhook_event_date": 40}
@@ -33,8 +32,7 @@ class NoEnvelope(ValueError):
         self.code, self.field, self.detail = code, field, detail
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What happened (`webhook_type`, `webhook_event`), its id as text, and its date as Vrio wrote it ("" if unset)."""
 
     webhook_type: str

@@ -3,7 +3,6 @@
 Between the door's checks and the bell. Whoever calls this gets back rows that are committed.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 import psycopg
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -41,8 +41,7 @@ class Origin:
     history: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One event to be stored: its envelope and its exact bytes."""
 
     envelope: Envelope
@@ -54,8 +53,7 @@ class Arrival:
         return sha256(self.body.strip(b" \t\r\n")).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """The committed row of an arrival. A duplicate was there before; a conflict has another row's identity."""
 
     id: int
@@ -91,8 +89,7 @@ def store(origin: Origin, arrivals: Sequence[Arrival], now: datetime) -> Receipt
     return Receipt(stored, any(row.is_quiet for row in rows.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(NamedTuple):
     arrival: Arrival
     digest: bytes
     copies: int  # how often the request carries it
@@ -100,11 +97,10 @@ class _Content:
     @property
     def texts(self) -> list[str]:
         envelope = self.arrival.envelope
-        return [envelope.webhook_type, envelope.webhook_event, envelope.event_id, envelope.event_date]
+        return [*envelope]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     id: int
     arrivals: int
     conflict_of: int | None
@@ -223,7 +219,7 @@ def _items(origin: Origin, contents: list[_Content], shape: str) -> list[Any]:
     bodies = b"".join(content.arrival.body for content in contents)
     digests = b"".join(content.digest for content in contents)
     source = [origin.source_id] if shape == "conflicts" else []
-    return [bodies, digests, *source, json.dumps(places)]
+    return [bodies, digests, *source, orjson.dumps(places).decode()]
 
 
 _TEXTS = "item.value ->> 0, item.value ->> 1, item.value ->> 2, item.value ->> 3"

@@ -18,9 +18,13 @@ PURE = (
     "events/catalogue.py",
     "events/countries.py",
     "events/demo",
+    "events/envelope.py",
     "events/facts.py",
     "events/fields.py",
+    "events/json_depth.py",
     "events/phones.py",
+    "events/quick_json.py",
+    "events/strict_json.py",
     "events/translate.py",
     "events/vrio",
 )

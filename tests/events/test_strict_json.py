@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.strict_json import MAX_DEPTH, NotStrict, is_deeper_than, read, read_line
+from events.json_depth import MAX_DEPTH, is_deeper_than
+from events.strict_json import NotStrict, read, read_line
 
 
 def values(raw: bytes, most: int = 1000) -> list:
