@@ -15,6 +15,7 @@ from typing import Any
 from django.db.backends.sqlite3 import base
 
 from connections.sqlite.line import line_of
+from connections.sqlite.relief import relief_of
 
 STEP_MILLISECONDS = 1  # SQLite's own wait, once; then we ask again, until the patience of the settings is over
 WRITING = ("BEGIN", "INSERT", "UPDATE", "DELETE")
@@ -56,6 +57,8 @@ class Cursor(base.SQLiteCursorWrapper):
             self._patiently(query, params, until)
             if is_writing and self.description:
                 self.rows = iter(super().fetchall())
+        if is_writing and not self.connection.in_transaction:
+            relief_of(self.database).wrote(sum(len(value) for value in params or () if isinstance(value, bytes)))
         return self
 
     def executemany(self, query: str, param_list: Sequence[Any]) -> Any:

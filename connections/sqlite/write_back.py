@@ -1,10 +1,15 @@
 """Copies what SQLite's write-ahead log holds into the file, so that no request has to.
 
-Beside the corridor, called by the clock. Whose commit fills the log would else do it, and keep its caller waiting.
-After an erasure the log itself is emptied: it still holds the pages as they were.
+Beside the corridor, called by the clock; what a burst writes between two of its looks, `relief.py` sees to. After an
+erasure the log itself is emptied: it still holds the pages as they were.
 """
 
+from time import monotonic, sleep
+
 from django.db import connection
+
+PATIENCE_SECONDS = 2.0  # in which somebody else's writing back is over
+_PAUSE_SECONDS = 0.02
 
 
 def write_back() -> None:
@@ -15,10 +20,14 @@ def write_back() -> None:
 
 
 def empty_log() -> bool:
-    """Write all of it back and cut the log to nothing; False where somebody reads from it just now."""
+    """Write all of it back and cut the log to nothing; False where somebody keeps reading from it."""
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return True
+    until = monotonic() + PATIENCE_SECONDS
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        is_busy, *_ = cursor.fetchone()
-    return not is_busy
+        while True:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_busy, *_ = cursor.fetchone()
+            if not is_busy or monotonic() > until:
+                return not is_busy
+            sleep(_PAUSE_SECONDS)
