@@ -13,15 +13,15 @@ from webhooks_log import health, reconcile
 from webhooks_log.api import explain
 
 urlpatterns = [
+    path("api/v1/events", by_method(POST=receive_by_key, GET=reconcile.event_list), name="events"),  # the doors first
+    path("api/v1/", include("events.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics_page, name="metrics"),
     path("api/v1/explain", explain, name="explain"),
-    path("api/v1/events", by_method(POST=receive_by_key, GET=reconcile.event_list), name="events"),
     path("api/v1/events/validate", by_method(POST=reconcile.validate), name="events-validate"),
     path("api/v1/events/<int:pk>", by_method(GET=reconcile.event), name="event"),
-    path("api/v1/", include("events.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/", not_found),  # whatever else stands below, a line break included, which `<path:…>` does not match

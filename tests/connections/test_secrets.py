@@ -105,3 +105,13 @@ def test_a_true_signature_matches_and_any_other_does_not(algorithm: str, encodin
     assert not secrets.signature_matches(secrets.seal("other"), BODY, given_text, **form)
     assert not secrets.signature_matches(sealed, BODY, "", **form)
     assert not secrets.signature_matches(sealed, BODY, "é" * 64, **form)
+
+
+def test_a_signature_is_no_longer_checked_once_its_field_key_is_gone(settings) -> None:
+    sealed = secrets.seal("shared")
+    given = hmac.digest(b"shared", BODY, "sha256").hex()
+    form = {"algorithm": "sha256", "encoding": "hex", "prefix": ""}
+    assert secrets.signature_matches(sealed, BODY, given, **form)
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(KeyLost):
+        secrets.signature_matches(sealed, BODY, given, **form)
