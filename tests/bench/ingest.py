@@ -139,7 +139,7 @@ def body(number: int) -> bytes:
         "webhook_event_id": number,
         "webhook_event_date": "2025-09-30 18:46:19",
     }
-    return json.dumps(head).encode()[:-1] + _REST.replace(b"@number@", str(number).encode()) + b"}"
+    return json.dumps(head).encode()[:-1] + str(number).encode().join(_REST) + b"}"
 
 
 def _rest() -> bytes:
@@ -153,7 +153,7 @@ def _rest() -> bytes:
     return b', "webhook_data": ' + json.dumps({"transaction": record}).encode()
 
 
-_REST = _rest()
+_REST = _rest().split(b"@number@")
 
 
 def _list(numbers: Iterator[int]) -> bytes:
