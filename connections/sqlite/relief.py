@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Lock, Thread
 
-MOST = 8_000_000  # bytes after which it is worth a look
+MOST = 4_000_000  # bytes after which it is worth a look
 PAGES = 65_536  # bytes that a statement takes up in the log beside its parameters: a page for every index
 
 
