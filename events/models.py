@@ -88,8 +88,8 @@ class Event(models.Model):
             models.Index(
                 "merchant", "history", "backfill", "id", condition=Q(state="received"), name="event_undispatched"
             ),
-            models.Index(F("merchant"), F("id").desc(), name="event_by_merchant"),
-            models.Index(F("merchant"), F("state"), F("id").desc(), name="event_by_state"),
+            models.Index(fields=["merchant", "id"], name="event_of_merchant"),
+            models.Index(fields=["merchant", "state", "id"], name="event_in_state"),
             models.Index(
                 F("customer"), F("id").desc(), condition=Q(customer__isnull=False), name="event_by_known_customer"
             ),
