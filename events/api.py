@@ -3,7 +3,6 @@
 Where Vrio's requests enter the corridor. Plain Django views: Django REST framework would cost as much as the INSERT.
 """
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,6 +10,7 @@ from functools import wraps
 from time import monotonic
 from typing import Any
 
+import orjson
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -143,7 +143,7 @@ def _answer(reading: Reading, stored: Sequence[Stored], *, says_only_200: bool) 
         return problem_response(refused[0].problem, **more)
     is_new = any(not row.is_duplicate for row in stored) and not says_only_200
     status = 207 if refused else 202 if is_new else 200
-    return HttpResponse(json.dumps({"results": results}), status=status, content_type="application/json")
+    return HttpResponse(orjson.dumps({"results": results}), status=status, content_type="application/json")
 
 
 def _result(row: Stored) -> dict[str, Any]:

@@ -6,7 +6,7 @@ record without an envelope (REST answers, history) gets one of its own, made fro
 
 from typing import Any, NamedTuple
 
-_ENVELOPE = ("webhook_type", "webhook_event", "webhook_event_id", "webhook_event_date", "webhook_data")
+_ENVELOPE = frozenset(("webhook_type", "webhook_event", "webhook_event_id", "webhook_event_date", "webhook_data"))
 _LONGEST = {"webhook_type": 40, "webhook_event": 60, "webhook_event_id": 200, "webhook_event_date": 40}
 
 # Which id names a bare record, the most particular first: a transaction also names its order and its customer.
@@ -45,7 +45,7 @@ def read_envelope(record: Any) -> Envelope:
     """The envelope of a record; raises NoEnvelope. Kinds we do not know yet are no reason to refuse."""
     if not isinstance(record, dict):
         raise NoEnvelope("not_an_object", "", "An event is a JSON object.")
-    if not any(name in record for name in _ENVELOPE):
+    if _ENVELOPE.isdisjoint(record):
         return _envelope_of_bare(record)
     envelope = Envelope(
         webhook_type=_word(record, "webhook_type"),
