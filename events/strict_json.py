@@ -175,7 +175,8 @@ def _decode_with(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Any,
     try:
         return decoder.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        raise NotStrict("not_json", f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        what = error.msg.removesuffix(" at")
+        raise NotStrict("not_json", f"Not JSON: {what} at line {error.lineno}, column {error.colno}.") from None
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """JSON at the door: what is refused, what is kept byte for byte."""
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +68,24 @@ def test_what_readers_could_disagree_about_is_refused(raw, expected):
 )
 def test_what_json_allows_is_read(raw, value):
     assert values(raw) == [{"a": value}]
+
+
+def test_what_is_no_json_is_told_with_its_place():
+    with pytest.raises(NotStrict, match="control character at line 1, column 8"):
+        read(b'{"a": "\x00"}', max_items=1)
+
+
+@pytest.mark.parametrize("raw", [b"[" * 2_000_000, b"[" + b'{"a":' * 400_000, b"[" + b'[{"a":' * 400_000])
+def test_depth_harms_no_thread_with_a_small_stack(raw):
+    codes = []
+    before = threading.stack_size(2**20)  # half of what threads of servers have
+    try:
+        thread = threading.Thread(target=lambda: codes.append(code(raw)))
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    assert codes == ["too_deep"]
 
 
 def test_every_item_keeps_its_exact_bytes():
