@@ -17,11 +17,12 @@ class AddIndexLive(AddIndexConcurrently):
     """AddIndex without a lock."""
 
     def database_forwards(self, app_label: str, editor: BaseDatabaseSchemaEditor, *states: States) -> None:
+        name = editor.quote_name(self.index.name)  # what an interrupted run left behind under it stands in its way
         if editor.connection.vendor != "postgresql":
+            editor.execute(f"DROP INDEX IF EXISTS {name}")
             return AddIndex.database_forwards(self, app_label, editor, *states)
         self._ensure_not_in_transaction(editor)
-        # What an interrupted run left behind is no index, but stands in its way.
-        editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {editor.quote_name(self.index.name)}")
+        editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         return super().database_forwards(app_label, editor, *states)
 
     def database_backwards(self, app_label: str, editor: BaseDatabaseSchemaEditor, *states: States) -> None:
@@ -35,7 +36,7 @@ class RemoveIndexLive(RemoveIndexConcurrently):
 
     def database_forwards(self, app_label: str, editor: BaseDatabaseSchemaEditor, *states: States) -> None:
         if editor.connection.vendor != "postgresql":
-            return RemoveIndex.database_forwards(self, app_label, editor, *states)
+            return editor.execute(f"DROP INDEX IF EXISTS {editor.quote_name(self.name)}")
         return super().database_forwards(app_label, editor, *states)
 
     def database_backwards(self, app_label: str, editor: BaseDatabaseSchemaEditor, *states: States) -> None:

@@ -168,3 +168,24 @@ def test_what_takes_a_moment_passes(operation: Any) -> None:
 def test_indexes_of_large_tables_come_and_go_outside_a_transaction() -> None:
     assert made(AddIndexLive("event", BY_WORD), RemoveIndexLive("event", "event_by_word"), atomic=False) == []
     assert made(migrations.RunPython(migrations.RunPython.noop), atomic=False) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_interrupted_migration_of_indexes_may_simply_be_run_again() -> None:
+    def indexes() -> set[str]:
+        with connection.cursor() as cursor:
+            return set(connection.introspection.get_constraints(cursor, "events_event"))
+
+    adding = AddIndexLive("event", models.Index(fields=["detail"], name="event_by_detail"))
+    removing = RemoveIndexLive("event", "event_by_detail")
+    before = MigrationLoader(connection).project_state()
+    after = before.clone()
+    adding.state_forwards("events", after)
+    for _ in range(2):
+        with connection.schema_editor(atomic=False) as editor:
+            adding.database_forwards("events", editor, before, after)
+    assert "event_by_detail" in indexes()
+    for _ in range(2):
+        with connection.schema_editor(atomic=False) as editor:
+            removing.database_forwards("events", editor, after, before)
+    assert "event_by_detail" not in indexes()
