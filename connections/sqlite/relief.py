@@ -2,7 +2,8 @@
 
 Below the whole corridor, beside `line.py`. SQLite lets whoever commits to a full log copy it into the file: first in
 the line, for a quarter of a second in which nobody else can write. Here a thread of its own does most of that before,
-while the others go on; it hinders nobody, and the little it leaves is soon done.
+while the others go on; it hinders nobody, and the little it leaves is soon done. It looks at statements that are a
+transaction of their own, as the door's are; the rest is left to the clock.
 """
 
 import os
@@ -28,7 +29,12 @@ class Relief:
         self._written += PAGES + size
         if self._written >= MOST and self._at_work.acquire(blocking=False):
             self._written = 0
-            Thread(target=self._write_back, name="write-back", daemon=True).start()
+            try:
+                Thread(target=self._write_back, name="write-back", daemon=True).start()
+            except (
+                RuntimeError
+            ):  # the system gives no more threads: what is committed stays so, and is written back later
+                self._at_work.release()
 
     def _write_back(self) -> None:
         try:

@@ -8,7 +8,7 @@ from time import monotonic, sleep
 
 from django.db import connection
 
-PATIENCE_SECONDS = 2.0  # in which somebody else's writing back is over
+PATIENCE_SECONDS = 10.0  # in which there is a moment without somebody who reads or writes back
 _PAUSE_SECONDS = 0.02
 
 

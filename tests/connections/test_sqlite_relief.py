@@ -80,3 +80,19 @@ def test_it_works_again_and_again(path, cursor):
             cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
         await_relief()
         assert os.path.getsize(path) > before + 5_000_000
+
+
+def test_no_thread_to_be_had_is_nobodys_trouble(path, cursor, monkeypatch):
+    class NoThread(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patching:
+        patching.setattr(relief, "Thread", NoThread)
+        for _ in range(5):
+            cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
+    assert cursor.execute("SELECT count(*) FROM bodies").fetchone() == (5,)
+    for _ in range(5):
+        cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
+    await_relief()
+    assert os.path.getsize(path) > 7_000_000
