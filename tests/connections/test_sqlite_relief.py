@@ -28,6 +28,12 @@ def cursor(path, django_db_blocker):
         connections["default"].close()
 
 
+def write(cursor, megabytes: int) -> None:
+    for _ in range(megabytes):
+        cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
+        await_relief()  # else the next may come while it is at work, and is left to the one after that
+
+
 def await_relief() -> None:
     for thread in threading.enumerate():
         if thread.name == "write-back":
@@ -35,16 +41,13 @@ def await_relief() -> None:
 
 
 def test_what_was_written_comes_into_the_file_without_any_commit_doing_it(path, cursor):
-    for _ in range(10):
-        cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
-    await_relief()
+    write(cursor, 10)
     assert os.path.getsize(path) > 7_000_000
     assert cursor.execute("SELECT count(*) FROM bodies").fetchone() == (10,)
 
 
 def test_a_little_is_left_to_the_clock(path, cursor):
-    cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
-    await_relief()
+    write(cursor, 1)
     assert os.path.getsize(path) < 100_000
 
 
@@ -59,9 +62,7 @@ def test_many_small_events_are_much_too(path, cursor):
 
 def test_what_a_transaction_has_not_committed_stays_out_of_the_file(path, cursor):
     cursor.execute("BEGIN IMMEDIATE")
-    for _ in range(10):
-        cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
-    await_relief()
+    write(cursor, 10)
     assert os.path.getsize(path) < 100_000
     cursor.execute("ROLLBACK")
     assert cursor.execute("SELECT count(*) FROM bodies").fetchone() == (0,)
@@ -76,9 +77,7 @@ def test_a_file_that_is_gone_is_not_made_anew(path):
 def test_it_works_again_and_again(path, cursor):
     for _ in range(3):
         before = os.path.getsize(path)
-        for _ in range(10):
-            cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
-        await_relief()
+        write(cursor, 10)
         assert os.path.getsize(path) > before + 5_000_000
 
 
@@ -89,10 +88,7 @@ def test_no_thread_to_be_had_is_nobodys_trouble(path, cursor, monkeypatch):
 
     with monkeypatch.context() as patching:
         patching.setattr(relief, "Thread", NoThread)
-        for _ in range(5):
-            cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
+        write(cursor, 5)
     assert cursor.execute("SELECT count(*) FROM bodies").fetchone() == (5,)
-    for _ in range(5):
-        cursor.execute("INSERT INTO bodies VALUES (%s)", [MEGABYTE])
-    await_relief()
+    write(cursor, 5)
     assert os.path.getsize(path) > 7_000_000
