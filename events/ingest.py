@@ -96,8 +96,7 @@ class _Content(NamedTuple):
 
     @property
     def texts(self) -> list[str]:
-        envelope = self.arrival.envelope
-        return [*envelope]
+        return [*self.arrival.envelope]
 
 
 class _Row(NamedTuple):

@@ -31,9 +31,7 @@ class Relief:
             self._written = 0
             try:
                 Thread(target=self._write_back, name="write-back", daemon=True).start()
-            except (
-                RuntimeError
-            ):  # the system gives no more threads: what is committed stays so, and is written back later
+            except RuntimeError:  # the system gives no more threads; what is committed is written back later
                 self._at_work.release()
 
     def _write_back(self) -> None:

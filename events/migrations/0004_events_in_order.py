@@ -4,7 +4,8 @@ from connections.live_indexes import AddIndexLive, RemoveIndexLive
 
 
 class Migration(migrations.Migration):
-    """New events come at the end of these indexes, and no longer before all others of their merchant."""
+    """New events come at the end of these indexes, and no longer before all others of their merchant. The new ones have
+    new names, because the old ones serve until they are there."""
 
     atomic = False  # indexes of a large table, while everybody goes on writing
 
